@@ -1,0 +1,128 @@
+//! Where the engine is.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How the engine is reached; the `[engine]` table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where it is.
+    pub host: Host,
+    /// How long one call may take. A stop or restart may take the container's stop timeout besides.
+    pub timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            host: Host::Unix(PathBuf::from("/var/run/docker.sock")),
+            timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The address of a Docker engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// `unix:///path`: a Unix socket.
+    Unix(PathBuf),
+    /// `tcp://host:port`: plain TCP, for a socket proxy or a private network.
+    Tcp {
+        /// An IP address or a host name.
+        host: String,
+        /// The port, 2375 unless said otherwise.
+        port: u16,
+    },
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+        }
+    }
+}
+
+impl FromStr for Host {
+    type Err = &'static str;
+
+    /// # Errors
+    ///
+    /// A sentence that says what such an address looks like.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(path) = text.strip_prefix("unix://") {
+            if path.starts_with('/') {
+                return Ok(Self::Unix(path.into()));
+            }
+            return Err(
+                "a Unix socket is written with its whole path, as `unix:///var/run/docker.sock`",
+            );
+        }
+        let Some(address) = text.strip_prefix("tcp://") else {
+            return Err(
+                "an engine is reached by `unix:///path/of/docker.sock` or `tcp://host:port`",
+            );
+        };
+        tcp(address.trim_end_matches('/'))
+            .ok_or("a TCP engine is written as `tcp://host:port`, such as `tcp://10.0.0.2:2375`")
+    }
+}
+
+fn tcp(address: &str) -> Option<Host> {
+    let (host, port) = match address
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
+        Some((host, port)) => (host, port.strip_prefix(':')),
+        None => match address.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (address, None),
+        },
+    };
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
+    if host.is_empty() || !host.bytes().all(plain) {
+        return None;
+    }
+    let port = port.map_or(Some(2375), |port| port.parse().ok())?;
+    Some(Host::Tcp {
+        host: host.to_owned(),
+        port,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Host;
+
+    fn check(text: &str, expected: Result<&str, &str>) {
+        let parsed: Result<Host, _> = text.parse();
+        match (parsed, expected) {
+            (Ok(host), Ok(shown)) => assert_eq!(host.to_string(), shown),
+            (Err(message), Err(part)) => assert!(message.contains(part), "{text}: {message}"),
+            (parsed, _) => panic!("{text}: {parsed:?}"),
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        check(
+            "unix:///var/run/docker.sock",
+            Ok("unix:///var/run/docker.sock"),
+        );
+        check("tcp://10.0.0.2:2376", Ok("tcp://10.0.0.2:2376"));
+        check("tcp://proxy", Ok("tcp://proxy:2375"));
+        check("tcp://[::1]:2375", Ok("tcp://[::1]:2375"));
+        check("unix://docker.sock", Err("whole path"));
+        check("/var/run/docker.sock", Err("unix:///path"));
+        check("http://localhost:2375", Err("tcp://host:port"));
+        check("tcp://", Err("tcp://host:port"));
+        check("tcp://host:port", Err("tcp://host:port"));
+        check("tcp://host:1/x?y", Err("tcp://host:port"));
+        check("tcp://a b", Err("tcp://host:port"));
+    }
+}

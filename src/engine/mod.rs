@@ -1,0 +1,3 @@
+//! Edge: the Docker engine.
+mod host;
+pub use host::{Host, Settings};

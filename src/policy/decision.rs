@@ -1,0 +1,121 @@
+//! What the law answers, with the reason in it, and the permission that only the law can give.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{ContainerName, FullName, Verb};
+
+/// Where a rule stands, so that every answer can say which line of which file decided. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule(Arc<str>);
+
+impl Rule {
+    /// A rule by its key and place, such as `containers.muxer.allow (relayer-controller.toml:12:1)`.
+    #[must_use]
+    pub fn new(key: &str, place: &str) -> Self {
+        Self(format!("{key} ({place})").into())
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The answer to "may this principal do this verb to this container?".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes, and the rule that says so.
+    Allow {
+        /// The rule that grants the verb.
+        by: Rule,
+    },
+    /// No, and why.
+    Deny(Denial),
+}
+
+/// Why the answer is no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// Nothing at all is allowed on it: the caller may not learn that it exists.
+    Hidden,
+    /// The caller may see it, but nothing grants the verb.
+    NotGranted {
+        /// The rule that could have granted it.
+        by: Rule,
+    },
+    /// A rule forbids the verb, whatever others grant.
+    Forbidden {
+        /// The rule that forbids.
+        by: Rule,
+    },
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hidden => f.write_str("hidden"),
+            Self::NotGranted { by } => write!(f, "not granted by {by}"),
+            Self::Forbidden { by } => write!(f, "forbidden by {by}"),
+        }
+    }
+}
+
+/// Something that can be asked of the engine about one container.
+pub trait Operation {
+    /// The verb that the caller needs for it.
+    fn verb(&self) -> Verb;
+}
+
+/// An operation on one container that the law has allowed.
+///
+/// Its fields are private and [`Policy::permit`](super::Policy::permit) is the only place that makes one, so a
+/// function that takes it cannot be reached by forgetting to ask.
+#[derive(Clone, Debug)]
+pub struct Permitted<T> {
+    container: ContainerName,
+    full_name: FullName,
+    operation: T,
+    by: Rule,
+}
+
+impl<T> Permitted<T> {
+    pub(super) const fn new(
+        container: ContainerName,
+        full_name: FullName,
+        operation: T,
+        by: Rule,
+    ) -> Self {
+        Self {
+            container,
+            full_name,
+            operation,
+            by,
+        }
+    }
+
+    /// The short name of the container that it is about.
+    #[must_use]
+    pub const fn container(&self) -> &ContainerName {
+        &self.container
+    }
+
+    /// The name by which the engine knows that container.
+    #[must_use]
+    pub const fn full_name(&self) -> &FullName {
+        &self.full_name
+    }
+
+    /// What was allowed.
+    #[must_use]
+    pub const fn operation(&self) -> &T {
+        &self.operation
+    }
+
+    /// The rule that allowed it.
+    #[must_use]
+    pub const fn by(&self) -> &Rule {
+        &self.by
+    }
+}

@@ -1,0 +1,19 @@
+//! The law: who may do what to which container, decided without a clock, a socket or an environment.
+//!
+//! Deny by default. A container without a ceiling is not managed, and nobody can tell it from one that does not
+//! exist. The only way to act is a [`Permitted`] operation, and only [`Policy::permit`] makes those.
+
+mod decision;
+mod principal;
+mod resource;
+mod rule;
+mod verb;
+
+pub use decision::{Decision, Denial, Operation, Permitted, Rule};
+pub use principal::Principal;
+pub use resource::{ContainerName, FullName, InvalidName, Prefix};
+pub use rule::{Ceiling, Policy};
+pub use verb::{UnknownVerb, Verb, VerbSet};
+
+#[cfg(test)]
+mod tests;

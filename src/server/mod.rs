@@ -1,0 +1,3 @@
+//! Edge: the accept loop.
+mod listen;
+pub use listen::{Listen, Settings};
