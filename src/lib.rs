@@ -1,5 +1,6 @@
 //! The map; written in full when the rooms stand.
 
+pub mod config;
 pub mod engine;
 pub mod policy;
 pub mod server;

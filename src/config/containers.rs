@@ -1,0 +1,247 @@
+//! The containers: the ceiling of each, and how it is stopped.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::policy::{Ceiling, ContainerName, Prefix, Rule, Verb, VerbSet};
+
+use super::ContainerSettings;
+use super::check::Check;
+use super::document::Part;
+use super::hint;
+use super::mistake::quoted;
+use super::raw::{CONTAINER_KEYS, Container, Field, Unknown};
+
+/// The longest that a container may be given to stop by itself.
+const MAX_STOP_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// What is said of the containers, by name.
+pub(super) type Containers = BTreeMap<ContainerName, (Ceiling, ContainerSettings)>;
+
+impl Check<'_> {
+    /// The containers that are right; every mistake in the others is noted. `file` is what rules call the file.
+    pub(super) fn containers(
+        &mut self,
+        file: &str,
+        tables: Field<BTreeMap<String, Field<Container>>>,
+        prefix: Option<&Prefix>,
+    ) -> Containers {
+        const EXAMPLE: &str = "name one: `[containers.NAME]`, and below it `allow = [\"status\"]`";
+        let is_absent = matches!(tables, Field::Absent);
+        let hint = |_: &str| EXAMPLE.to_owned();
+        let Some(tables) = self
+            .given(&["containers"], tables, "a table for each container", hint)
+            .or_else(|| is_absent.then(BTreeMap::new))
+        else {
+            return Containers::new();
+        };
+        // After a syntax mistake they may be there all the same.
+        if tables.is_empty() && self.document.is_whole() {
+            self.add(
+                &["containers"],
+                Part::Key,
+                "no container is named, so nothing would be managed",
+                EXAMPLE,
+            );
+        }
+        let containers = tables
+            .into_iter()
+            .filter_map(|(name, table)| self.container(file, &name, table, prefix));
+        containers.collect()
+    }
+
+    fn container(
+        &mut self,
+        file: &str,
+        name: &str,
+        table: Field<Container>,
+        prefix: Option<&Prefix>,
+    ) -> Option<(ContainerName, (Ceiling, ContainerSettings))> {
+        let path = ["containers", name];
+        let parsed = self.name(&path, name, prefix);
+        let hint =
+            |_: &str| "write `[containers.NAME]`, and below it `allow = [\"status\"]`".to_owned();
+        let table = self.given(&path, table, "a table", hint)?;
+        self.unknown_in_container(&path, &table.unknown);
+        let stop_timeout =
+            self.stop_timeout(&["containers", name, "stop_timeout"], table.stop_timeout);
+        let allow = self.allow(&path, table.allow, &table.unknown)?;
+        let path = ["containers", name, "allow"];
+        let lines = self.document.lines();
+        let at = self.document.entry(&path)?.key.start;
+        let place = format!("{file}:{}:{}", lines.number(at), lines.column(at));
+        let ceiling = Ceiling {
+            allow,
+            rule: Rule::new(&super::document::key(&path), &place),
+        };
+        Some((parsed?, (ceiling, ContainerSettings { stop_timeout })))
+    }
+
+    fn name(
+        &mut self,
+        path: &[&str],
+        name: &str,
+        prefix: Option<&Prefix>,
+    ) -> Option<ContainerName> {
+        let parsed: Result<ContainerName, _> = name.parse();
+        if let Err(form) = &parsed {
+            self.add(
+                path,
+                Part::Key,
+                format!("{} cannot be a container's name", quoted(name)),
+                form.to_string(),
+            );
+        }
+        // Somebody who writes the full name would get a container that does not exist, and no word about it.
+        let prefix = prefix
+            .map(Prefix::as_str)
+            .filter(|prefix| !prefix.is_empty());
+        if let Some((prefix, short)) =
+            prefix.and_then(|prefix| Some((prefix, name.strip_prefix(prefix)?)))
+        {
+            let hint = match short {
+                "" => "names are written without the prefix".to_owned(),
+                short => format!("names are written without the prefix: {}", quoted(short)),
+            };
+            self.add(
+                path,
+                Part::Key,
+                format!("{} begins with the prefix `{prefix}`", quoted(name)),
+                hint,
+            );
+        }
+        parsed.ok()
+    }
+
+    fn unknown_in_container(&mut self, path: &[&str], unknown: &Unknown) {
+        let is_table = |name: &str| {
+            self.document
+                .entry(&[path, &[name]].concat())
+                .is_some_and(|entry| entry.node.is_table())
+        };
+        let (dotted, others): (Unknown, Unknown) = unknown
+            .iter()
+            .map(|(name, value)| (name.clone(), *value))
+            .partition(|(name, _)| name != "exec" && is_table(name));
+        for name in dotted.keys() {
+            let whole = path
+                .iter()
+                .skip(1)
+                .copied()
+                .chain([name.as_str()])
+                .collect::<Vec<_>>()
+                .join(".");
+            let hint =
+                format!("a name with a dot in it stands in quotes: `[containers.\"{whole}\"]`");
+            self.add(
+                &[path, &[name]].concat(),
+                Part::Key,
+                format!("{} is not known in a container's table", quoted(name)),
+                hint,
+            );
+        }
+        self.unknown(path, &others, &CONTAINER_KEYS);
+    }
+
+    fn allow(
+        &mut self,
+        table: &[&str],
+        field: Field<Vec<Field<String>>>,
+        unknown: &Unknown,
+    ) -> Option<VerbSet> {
+        let path = &[table, &["allow"]].concat();
+        if matches!(field, Field::Absent) {
+            self.without_allow(table, unknown);
+            return None;
+        }
+        let brackets = |text: &str| {
+            if text.starts_with(['"', '\'']) {
+                format!("write `[{text}]`")
+            } else {
+                String::new()
+            }
+        };
+        let verbs = self.given(path, field, "a list of verbs", brackets)?;
+        if verbs.is_empty() {
+            let hint = "name the verbs, such as `[\"status\"]`, or remove the container";
+            self.add(
+                path,
+                Part::Value,
+                "nothing is allowed on this container",
+                hint,
+            );
+        }
+        let mut allow = VerbSet::default();
+        for (index, verb) in verbs.iter().enumerate() {
+            let Field::Given(text) = verb else {
+                self.wrong_type(path, Part::Element(index), "a verb in quotes", "");
+                continue;
+            };
+            match text.parse::<Verb>() {
+                Ok(verb) if allow.insert(verb) => {}
+                Ok(_) => self.add(
+                    path,
+                    Part::Element(index),
+                    format!("{} stands twice", quoted(text)),
+                    "remove one of them",
+                ),
+                Err(_) => self.add(
+                    path,
+                    Part::Element(index),
+                    format!("{} is no verb", quoted(text)),
+                    verbs_like(text),
+                ),
+            }
+        }
+        Some(allow)
+    }
+
+    /// Not said of a table whose `allow` is there, but spelled wrong, or lost to a syntax mistake.
+    fn without_allow(&mut self, table: &[&str], unknown: &Unknown) {
+        let Some(entry) = self.document.entry(table) else {
+            return;
+        };
+        let misspelt = unknown
+            .keys()
+            .any(|key| hint::nearest(key, CONTAINER_KEYS) == Some("allow"));
+        let is_dotted = unknown.keys().any(|key| key != "exec")
+            && entry
+                .node
+                .as_table()
+                .is_some_and(|table| table.values().any(|value| value.get_ref().is_table()));
+        if misspelt || is_dotted || self.document.is_section_broken(entry.key.start) {
+            return;
+        }
+        let hint =
+            "name the verbs that may be used on it, such as `allow = [\"status\", \"start\"]`";
+        self.add(table, Part::Key, "this container has no `allow`", hint);
+    }
+
+    fn stop_timeout(&mut self, path: &[&str], field: Field<String>) -> Option<Duration> {
+        let duration = self.duration(path, field)?;
+        let (what, hint) = if duration.subsec_nanos() != 0 {
+            (
+                "has a fraction of a second",
+                "the engine counts a stop in whole seconds, such as `10s`",
+            )
+        } else if duration > MAX_STOP_TIMEOUT {
+            (
+                "is too long",
+                "anything from `0s`, which kills it at once, to `1h`",
+            )
+        } else {
+            return Some(duration);
+        };
+        let shown = humantime::format_duration(duration);
+        self.add(path, Part::Value, format!("`{shown}` {what}"), hint);
+        None
+    }
+}
+
+fn verbs_like(text: &str) -> String {
+    let verbs = Verb::ALL.map(Verb::as_str);
+    match hint::nearest(text, verbs) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the verbs are {}", hint::list(verbs, "and")),
+    }
+}

@@ -1,0 +1,116 @@
+//! The file as text, or one mistake that says why not.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::lines::Lines;
+use super::mistake::{Mistake, Mistakes, Place};
+
+/// Far more than anybody writes by hand, and little enough to read at once.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The text of the file.
+pub(super) fn read(path: &Path) -> Result<String, Mistakes> {
+    let name = path.display().to_string();
+    let whole = |(what, hint): (String, String)| {
+        let mistake = Mistake {
+            place: Place::File,
+            what,
+            key: String::new(),
+            hint,
+        };
+        Mistakes::new(&name, "", vec![mistake])
+    };
+    let metadata = fs::metadata(path);
+    let unread = |error: &io::Error| whole(unread(error, metadata.as_ref().ok()));
+    if let Some(other) = metadata.as_ref().ok().and_then(not_a_file) {
+        return Err(whole(other));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| unread(&error))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(whole((
+            "the file is larger than 1 MiB".to_owned(),
+            "is it the right one? a configuration has a few kilobytes".to_owned(),
+        )));
+    }
+    String::from_utf8(bytes)
+        .map_err(|error| not_utf8(&name, error.as_bytes(), error.utf8_error().valid_up_to()))
+}
+
+/// SECURITY: opening a pipe without a writer would wait for ever, so it is refused before it is opened.
+fn not_a_file(metadata: &Metadata) -> Option<(String, String)> {
+    if metadata.is_dir() {
+        let hint = "name the file in it; if this is a mount, the file is missing on the host, and Docker has made \
+                    a directory in its place";
+        return Some(("this is a directory".to_owned(), hint.to_owned()));
+    }
+    (!metadata.is_file()).then(|| {
+        let hint = "pipes and devices cannot be read again when the configuration is reloaded";
+        ("this is not an ordinary file".to_owned(), hint.to_owned())
+    })
+}
+
+fn unread(error: &io::Error, metadata: Option<&Metadata>) -> (String, String) {
+    if error.kind() == ErrorKind::NotFound {
+        let hint = "run with `--config FILE`, or set `RELAYER_CONTROLLER_CONFIG`";
+        return ("there is no such file".to_owned(), hint.to_owned());
+    }
+    if error.kind() != ErrorKind::PermissionDenied {
+        return (format!("the file cannot be read: {error}"), String::new());
+    }
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    let process = format!("{}:{}", user.as_raw(), group.as_raw());
+    let hint = match metadata {
+        Some(file) => format!(
+            "it belongs to {}:{} with mode {:04o}, and this process is {process}",
+            file.uid(),
+            file.gid(),
+            file.mode() & 0o7777
+        ),
+        None => format!(
+            "this process is {process}, and may not enter one of the directories on the way"
+        ),
+    };
+    ("permission to read the file is denied".to_owned(), hint)
+}
+
+fn not_utf8(name: &str, bytes: &[u8], valid: usize) -> Mistakes {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = Lines::new(&text);
+    let wrong = bytes.get(valid).copied().unwrap_or_default();
+    let mistake = Mistake {
+        place: Place::text(
+            &lines,
+            valid..valid + char::REPLACEMENT_CHARACTER.len_utf8(),
+        ),
+        what: format!(
+            "the byte 0x{wrong:02x}, number {} of the file, is not UTF-8",
+            valid + 1
+        ),
+        key: String::new(),
+        hint: "save the file as UTF-8".to_owned(),
+    };
+    Mistakes::new(name, &text, vec![mistake])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    #[test]
+    fn a_denied_file_is_told_with_its_owner() {
+        let metadata = std::fs::metadata("/etc/passwd").unwrap();
+        let (what, hint) =
+            super::unread(&Error::from(ErrorKind::PermissionDenied), Some(&metadata));
+        assert_eq!(what, "permission to read the file is denied");
+        assert!(
+            hint.starts_with("it belongs to 0:0 with mode 0644, and this process is "),
+            "{hint}"
+        );
+    }
+}

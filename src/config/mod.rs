@@ -1,0 +1,163 @@
+//! The configuration: a file and the environment in, settings and a policy out, or every mistake at once.
+//!
+//! Built-in defaults lie under the file, and the file under the environment. Nothing malformed is ever replaced by a
+//! default, and a value in the file is checked even where a variable overrides it.
+
+mod check;
+mod containers;
+mod document;
+mod environment;
+mod file;
+mod hint;
+mod lines;
+mod mistake;
+mod parse;
+mod raw;
+mod syntax;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::policy::{ContainerName, Policy};
+use crate::server::Listen;
+use crate::{engine, server, telemetry};
+
+pub use environment::Environment;
+pub use mistake::{Mistake, Mistakes, Place};
+
+use check::Check;
+use document::Document;
+use environment::Variable;
+use lines::Lines;
+use raw::{Field, Root};
+
+/// Everything that can be configured, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What is allowed on which container.
+    pub policy: Policy,
+    /// How each managed container is handled; the same containers as in the policy.
+    pub containers: BTreeMap<ContainerName, ContainerSettings>,
+    /// `[server]`.
+    pub server: server::Settings,
+    /// `[engine]`.
+    pub engine: engine::Settings,
+    /// `[log]`.
+    pub log: telemetry::Settings,
+}
+
+/// How one container is handled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContainerSettings {
+    /// How long it has to stop by itself before it is killed: whole seconds, from none at all to an hour. Without
+    /// one, the container's own.
+    pub stop_timeout: Option<Duration>,
+}
+
+/// Reads the file and lays the environment over it.
+///
+/// # Errors
+///
+/// Every mistake in the file and in the environment, or the one reason why the file cannot be read.
+pub fn load(path: &Path, environment: &Environment) -> Result<Config, Mistakes> {
+    let text = file::read(path)?;
+    parse(&path.display().to_string(), &text, environment)
+}
+
+/// The same as [`load`], from a text; `name` is what mistakes and rules call the file.
+///
+/// # Errors
+///
+/// Every mistake in the text and in the environment.
+pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Config, Mistakes> {
+    let text = without_mark(text);
+    let lines = Lines::new(text);
+    let syntax = syntax::check(&lines);
+    let document = Document::new(&lines, &syntax.text, syntax.broken);
+    let (variables, mut mistakes) = environment.read();
+    mistakes.extend(syntax.mistakes);
+
+    if !variables.is_empty() {
+        // A value that a variable overrides is checked all the same: the variable may be gone tomorrow.
+        let (mut check, root) = Check::new(&document, None, &[]);
+        check.settings(&root);
+        mistakes.append(&mut check.mistakes);
+    }
+    let project = environment.project();
+    let (mut check, root) = Check::new(&document, project.as_ref(), &variables);
+    let settings = check.settings(&root);
+    let containers = check.containers(name, root.containers, settings.prefix.as_ref());
+    mistakes.append(&mut check.mistakes);
+
+    let (Some(prefix), true) = (settings.prefix, mistakes.is_empty()) else {
+        return Err(Mistakes::new(name, text, mistakes));
+    };
+    let (ceilings, containers) = containers
+        .into_iter()
+        .map(|(name, (ceiling, settings))| ((name.clone(), ceiling), (name, settings)))
+        .unzip();
+    Ok(Config {
+        policy: Policy::new(prefix, ceilings),
+        containers,
+        server: settings.server,
+        engine: settings.engine,
+        log: settings.log,
+    })
+}
+
+/// The listeners alone, whatever is wrong elsewhere: a health check must go on to work against a running server after
+/// somebody has broken its file. Where a variable gives them, the file is not even read.
+///
+/// # Errors
+///
+/// The mistakes in the listeners; all mistakes, where no listener is named and one of them may be the reason.
+pub fn listeners(path: &Path, environment: &Environment) -> Result<Vec<Listen>, Mistakes> {
+    let (variables, _named_by_parse) = environment.read();
+    let is_given = |variable: &Variable| variable.key == "server.listen";
+    let text = if variables.iter().any(is_given) {
+        String::new()
+    } else {
+        file::read(path)?
+    };
+    let name = path.display().to_string();
+
+    let text = without_mark(&text);
+    let lines = Lines::new(text);
+    let syntax = syntax::check(&lines);
+    let is_whole = syntax.mistakes.is_empty();
+    let document = Document::new(&lines, &syntax.text, syntax.broken);
+    let (mut check, root) = Check::new(&document, None, &variables);
+    let (listen, is_misplaced) = listen_field(root);
+    let is_absent = matches!(listen, Field::Absent);
+    match check.listen(listen) {
+        Some(listen) => Ok(listen),
+        None if is_absent && is_whole && !is_misplaced => Ok(server::Settings::default().listen),
+        None if is_absent => Err(match parse(&name, text, environment) {
+            Err(mistakes) => mistakes,
+            // Cannot be: what is misplaced is a mistake.
+            Ok(config) => return Ok(config.server.listen),
+        }),
+        None => Err(Mistakes::new(&name, text, check.mistakes)),
+    }
+}
+
+/// The listeners as they are written, and whether they may be meant by a key that nobody knows.
+fn listen_field(root: Root) -> (Field<raw::OneOrMore>, bool) {
+    match root.server {
+        Field::Given(server) => {
+            let is_misplaced = !server.unknown.is_empty() || !root.unknown.is_empty();
+            (server.listen, is_misplaced)
+        }
+        Field::Absent => (Field::Absent, !root.unknown.is_empty()),
+        Field::Wrong => (Field::Absent, true),
+    }
+}
+
+/// Some editors begin a file with a byte order mark; it is no text, and takes no column.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! The tables as they are written: one struct a table, each field by itself right, wrong or absent.
+
+use std::collections::BTreeMap;
+
+use figment::value::Value;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+
+/// What stands at a key. A value of the wrong type is kept as such, so that it does not hide its neighbours.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Field<T> {
+    /// The key is not there.
+    #[default]
+    Absent,
+    /// A value of another type.
+    Wrong,
+    /// A value of the right type; whether it makes sense is for `parse` to say.
+    Given(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value: Value = Deserialize::deserialize(deserializer)?;
+        Ok(value.deserialize().map_or(Self::Wrong, Self::Given))
+    }
+}
+
+/// Keys that nobody knows.
+pub(super) type Unknown = BTreeMap<String, IgnoredAny>;
+
+/// The whole file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Root {
+    pub(super) prefix: Field<String>,
+    pub(super) server: Field<Server>,
+    pub(super) engine: Field<Engine>,
+    pub(super) log: Field<Log>,
+    pub(super) containers: Field<BTreeMap<String, Field<Container>>>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
+/// `[server]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Server {
+    pub(super) listen: Field<OneOrMore>,
+    pub(super) max_connections: Field<i64>,
+    pub(super) header_timeout: Field<String>,
+    pub(super) body_timeout: Field<String>,
+    pub(super) shutdown_timeout: Field<String>,
+    pub(super) workers: Field<i64>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
+/// `[engine]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Engine {
+    pub(super) host: Field<String>,
+    pub(super) timeout: Field<String>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Log {
+    pub(super) filter: Field<String>,
+    pub(super) format: Field<String>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
+/// `[containers.NAME]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Container {
+    pub(super) allow: Field<Vec<Field<String>>>,
+    pub(super) stop_timeout: Field<String>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
+/// A list, or its only member without the brackets.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum OneOrMore {
+    /// `"a"`
+    One(String),
+    /// `["a", "b"]`
+    More(Vec<Field<String>>),
+}
+
+/// How a setting is written in an environment variable, which is text whatever it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Text,
+    Number,
+    /// Separated by commas.
+    List,
+}
+
+/// Every setting that a variable can give, with its table; the top of the file is the table without a name.
+pub(super) const SETTINGS: [(&str, &str, Form); 11] = [
+    ("", "prefix", Form::Text),
+    ("server", "listen", Form::List),
+    ("server", "max_connections", Form::Number),
+    ("server", "header_timeout", Form::Text),
+    ("server", "body_timeout", Form::Text),
+    ("server", "shutdown_timeout", Form::Text),
+    ("server", "workers", Form::Number),
+    ("engine", "host", Form::Text),
+    ("engine", "timeout", Form::Text),
+    ("log", "filter", Form::Text),
+    ("log", "format", Form::Text),
+];
+
+/// The keys of `[containers.NAME]`.
+pub(super) const CONTAINER_KEYS: [&str; 2] = ["allow", "stop_timeout"];
+
+/// The tables of the file.
+pub(super) const TABLES: [&str; 4] = ["server", "engine", "log", "containers"];
+
+/// The keys of one table, such as `server`.
+pub(super) fn keys(table: &str) -> impl Iterator<Item = &'static str> {
+    SETTINGS
+        .iter()
+        .filter(move |(of, _, _)| *of == table)
+        .map(|(_, key, _)| *key)
+}
