@@ -41,7 +41,7 @@ impl Policy {
         let Some(ceiling) = self.ceilings.get(container) else {
             return Decision::Deny(Denial::Hidden);
         };
-        let granted = Self::granted(principal, ceiling);
+        let granted = Self::under(principal, ceiling);
         let by = ceiling.rule.clone();
         if granted.contains(verb) {
             Decision::Allow { by }
@@ -81,12 +81,20 @@ impl Policy {
     ) -> impl Iterator<Item = (&ContainerName, VerbSet)> {
         self.ceilings
             .iter()
-            .map(|(name, ceiling)| (name, Self::granted(principal, ceiling)))
+            .map(|(name, ceiling)| (name, Self::under(principal, ceiling)))
             .filter(|(_, granted)| !granted.is_empty())
     }
 
+    /// All that this principal may do to this container; nothing where it is hidden.
+    #[must_use]
+    pub fn granted(&self, principal: &Principal, container: &ContainerName) -> VerbSet {
+        self.ceilings
+            .get(container)
+            .map_or_else(VerbSet::default, |ceiling| Self::under(principal, ceiling))
+    }
+
     /// What is left for this principal under a ceiling. Without roles, everybody has all of it.
-    const fn granted(_principal: &Principal, ceiling: &Ceiling) -> VerbSet {
+    const fn under(_principal: &Principal, ceiling: &Ceiling) -> VerbSet {
         ceiling.allow
     }
 }
