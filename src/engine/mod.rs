@@ -1,3 +1,20 @@
-//! Edge: the Docker engine.
+//! Edge: the Docker engine, asked through bollard and only with permitted operations.
+
+mod command;
+mod docker;
+mod error;
 mod host;
+mod id;
+mod inspected;
+mod own;
+mod reach;
+mod transport;
+mod view;
+
+pub use command::{Change, InvalidSignal, Look, Outcome, Signal};
+pub use docker::Engine;
+pub use error::Error;
 pub use host::{Host, Settings};
+pub use id::{ContainerId, InvalidId};
+pub use own::container as own_container;
+pub use view::{State, Status, View};

@@ -1,0 +1,287 @@
+//! The engine at work: names resolved to ids, permitted operations spent on them, a deadline on every call.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bollard::query_parameters::{
+    KillContainerOptions, ListContainersOptions, RestartContainerOptions, StopContainerOptions,
+};
+use bollard::{API_DEFAULT_VERSION, Docker};
+
+use super::inspected::{Inspected, listed_state, without_slash};
+use super::transport::Pool;
+use super::{Change, ContainerId, Error, Look, Outcome, Settings, Status, View};
+use crate::policy::{FullName, Permitted, Prefix};
+
+/// bollard's own time limit, in seconds. Ours is always shorter; bollard's does not cover bodies.
+const BOLLARD_TIMEOUT: u64 = 86_400;
+
+/// How long the engine waits for a container to stop when neither the TOML nor the container says.
+const DEFAULT_STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest that a stop is waited for when the container says "for ever".
+const MAX_STOP_TIMEOUT: Duration = Duration::from_hours(1);
+
+/// A Docker engine.
+pub struct Engine {
+    docker: Docker,
+    timeout: Duration,
+    own: Option<ContainerId>,
+    /// Which id a name had lately. A hint is never believed: the container is looked at under that id, and counts only
+    /// if it still has the name.
+    hints: Mutex<HashMap<FullName, ContainerId>>,
+}
+
+impl Engine {
+    /// The engine at that address, whether or not it is there yet. It does not act on the container `own`.
+    ///
+    /// # Errors
+    ///
+    /// None that is known: bollard refuses no client with a transport of its own.
+    pub fn new(settings: &Settings, own: Option<ContainerId>) -> Result<Self, Error> {
+        let pool = Arc::new(Pool::new(settings.host.clone()));
+        let transport = move |request| {
+            let pool = Arc::clone(&pool);
+            async move { pool.send(request).await }
+        };
+        let docker = Docker::connect_with_custom_transport(
+            transport,
+            Some("http://docker"),
+            BOLLARD_TIMEOUT,
+            API_DEFAULT_VERSION,
+        )?;
+        Ok(Self {
+            docker,
+            timeout: settings.timeout,
+            own,
+            hints: Mutex::default(),
+        })
+    }
+
+    /// Asks whether the engine answers, for at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not.
+    pub async fn ping(&self, limit: Duration) -> Result<(), Error> {
+        within(limit.min(self.timeout), self.docker.ping())
+            .await
+            .map(drop)
+    }
+
+    /// All that is shown of a container.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] where there is none of that name, and the engine's own.
+    pub async fn view(&self, permitted: Permitted<Look>) -> Result<View, Error> {
+        let found = self.locate(permitted.full_name()).await?;
+        Ok(found.into_view(permitted.container().as_str()))
+    }
+
+    /// The state of each of these containers that exists, in the order given.
+    ///
+    /// # Errors
+    ///
+    /// The engine's own.
+    pub async fn list(
+        &self,
+        prefix: &Prefix,
+        permitted: Vec<Permitted<Look>>,
+    ) -> Result<Vec<Status>, Error> {
+        let mut listed = self.listing(prefix.as_str()).await?;
+        let statuses = permitted.into_iter().filter_map(|permitted| {
+            let (_, state) = listed.remove(permitted.full_name().as_str())?;
+            Some(Status::new(permitted.container().as_str(), state))
+        });
+        Ok(statuses.collect())
+    }
+
+    /// Carries out a change. When this answers, whatever is asked of the engine afterwards shows it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] where there is no container of that name, [`Error::OwnContainer`] where it is the
+    /// gateway's, and the engine's own.
+    pub async fn change(&self, permitted: Permitted<Change>) -> Result<Outcome, Error> {
+        let found = self.locate(permitted.full_name()).await?;
+        let answer = self.act(&found, permitted.operation()).await;
+        let Err(Error::Refused { status: 404, .. }) = answer else {
+            return answer;
+        };
+        // Either the container went away between the look and the act, or something that it needs is missing.
+        let again = self.locate(permitted.full_name()).await?;
+        if again.id == found.id {
+            return answer;
+        }
+        self.act(&again, permitted.operation()).await
+    }
+
+    async fn act(&self, found: &Inspected, change: &Change) -> Result<Outcome, Error> {
+        if self.own.as_ref() == Some(&found.id) {
+            return Err(Error::OwnContainer);
+        }
+        let id = found.id.as_str();
+        let docker = &self.docker;
+        let done = match change {
+            Change::Start => within(self.timeout, docker.start_container(id, None)).await,
+            Change::Stop { timeout } => {
+                let limit = self.timeout + stop_time(*timeout, found);
+                let options = StopContainerOptions {
+                    t: timeout.map(whole_seconds),
+                    ..StopContainerOptions::default()
+                };
+                within(limit, docker.stop_container(id, Some(options))).await
+            }
+            Change::Restart { timeout } => {
+                let limit = self.timeout + stop_time(*timeout, found);
+                let options = RestartContainerOptions {
+                    t: timeout.map(whole_seconds),
+                    ..RestartContainerOptions::default()
+                };
+                within(limit, docker.restart_container(id, Some(options))).await
+            }
+            Change::Pause => within(self.timeout, docker.pause_container(id)).await,
+            Change::Unpause => within(self.timeout, docker.unpause_container(id)).await,
+            Change::Kill { signal } => {
+                let options = signal.as_ref().map(|signal| KillContainerOptions {
+                    signal: signal.as_str().to_owned(),
+                });
+                within(self.timeout, docker.kill_container(id, options)).await
+            }
+        };
+        let outcome = match done {
+            Ok(()) => Outcome::Done,
+            Err(Error::Refused { status: 304, .. }) => match change {
+                Change::Start => Outcome::AlreadyRunning,
+                Change::Stop { .. } => Outcome::AlreadyStopped,
+                Change::Restart { .. } | Change::Pause | Change::Unpause | Change::Kill { .. } => {
+                    Outcome::Done
+                }
+            },
+            Err(error) => return Err(error),
+        };
+        self.settle(&found.id).await;
+        Ok(outcome)
+    }
+
+    /// Waits until the engine has written down what it did.
+    ///
+    /// The engine answers a stop a moment before its listing shows it, but it holds the container's lock until then,
+    /// and looking at the container waits for that lock.
+    async fn settle(&self, id: &ContainerId) {
+        if let Err(error) = self.inspect(id).await {
+            tracing::debug!(%id, %error, "the container could not be looked at after the change");
+        }
+    }
+
+    /// Looks at the container that has exactly this name now.
+    async fn locate(&self, name: &FullName) -> Result<Inspected, Error> {
+        if let Some(hint) = self.hint(name)
+            && let Some(found) = self.inspect_as(&hint, name).await?
+        {
+            return Ok(found);
+        }
+        // Twice: it may be replaced by a new one of that name between the listing and the look.
+        for _ in 0..2 {
+            let Some((id, _)) = self.listing(name.as_str()).await?.remove(name.as_str()) else {
+                break;
+            };
+            if let Some(found) = self.inspect_as(&id, name).await? {
+                self.set_hint(name, Some(id));
+                return Ok(found);
+            }
+        }
+        self.set_hint(name, None);
+        Err(Error::NotFound)
+    }
+
+    /// Looks at the container with this id; `None` if it is gone or has another name by now.
+    async fn inspect_as(
+        &self,
+        id: &ContainerId,
+        name: &FullName,
+    ) -> Result<Option<Inspected>, Error> {
+        match self.inspect(id).await {
+            Ok(found) => Ok((found.full_name == name.as_str()).then_some(found)),
+            Err(Error::Refused { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn inspect(&self, id: &ContainerId) -> Result<Inspected, Error> {
+        let response = within(
+            self.timeout,
+            self.docker.inspect_container(id.as_str(), None),
+        )
+        .await?;
+        Inspected::read(response)
+    }
+
+    /// The containers whose names contain this text, by name. They may be more: to the engine `.` is any character.
+    async fn listing(
+        &self,
+        text: &str,
+    ) -> Result<HashMap<String, (ContainerId, super::State)>, Error> {
+        let filters = HashMap::from([("name".to_owned(), vec![text.to_owned()])]);
+        let options = ListContainersOptions {
+            all: true,
+            filters: (!text.is_empty()).then_some(filters),
+            ..ListContainersOptions::default()
+        };
+        let summaries = within(self.timeout, self.docker.list_containers(Some(options))).await?;
+        let mut listed = HashMap::with_capacity(summaries.len());
+        for summary in summaries {
+            let id = summary.id.and_then(|id| id.parse::<ContainerId>().ok());
+            let (Some(id), Some(state)) = (id, summary.state.and_then(listed_state)) else {
+                return Err(Error::Garbled(
+                    "a listed container without an id or a state".to_owned(),
+                ));
+            };
+            for name in summary.names.unwrap_or_default() {
+                listed.insert(without_slash(name), (id.clone(), state));
+            }
+        }
+        Ok(listed)
+    }
+
+    fn hint(&self, name: &FullName) -> Option<ContainerId> {
+        let hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner);
+        hints.get(name).cloned()
+    }
+
+    fn set_hint(&self, name: &FullName, id: Option<ContainerId>) {
+        let mut hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner);
+        match id {
+            Some(id) => hints.insert(name.clone(), id),
+            None => hints.remove(name),
+        };
+    }
+}
+
+/// Runs one call to the engine under a deadline.
+async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, bollard::errors::Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(Error::TimedOut(limit)),
+    }
+}
+
+/// How long the engine will wait for this container to stop by itself.
+fn stop_time(timeout: Option<Duration>, found: &Inspected) -> Duration {
+    let of_container = || match found.stop_timeout {
+        None => DEFAULT_STOP_TIMEOUT,
+        Some(seconds) => u64::try_from(seconds).map_or(MAX_STOP_TIMEOUT, Duration::from_secs),
+    };
+    timeout.unwrap_or_else(of_container).min(MAX_STOP_TIMEOUT)
+}
+
+/// As the engine takes it; the configuration bounds it far below the type's limit.
+fn whole_seconds(timeout: Duration) -> i32 {
+    i32::try_from(timeout.as_secs()).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,191 @@
+//! Connections to the engine, kept alive and used again.
+//!
+//! bollard's own transports open a connection for each request, and bollard loses the API version on the way
+//! (both in 0.21.1). So this pool is handed to bollard as its transport: it asks each new connection which version
+//! the engine speaks and writes that into every request on it. An engine that was replaced while we ran closes its
+//! connections, so the version is always that of the engine that is there.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bollard::errors::Error;
+use bollard::{API_DEFAULT_VERSION, BollardRequest};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{HOST, HeaderValue};
+use hyper::{Request, Response, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpStream, UnixStream};
+
+use super::{Host, reach};
+
+/// The most connections that are kept while nobody uses them.
+const MAX_IDLE: usize = 16;
+
+/// How long opening a connection may take, and the engine's answer to the first ping on it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A pool of connections to one engine.
+pub(super) struct Pool {
+    host: Host,
+    idle: Mutex<Vec<Connection>>,
+}
+
+/// bollard keeps the name of its body type to itself; it is the body of its requests.
+type Body = <BollardRequest as HasBody>::Body;
+
+trait HasBody {
+    type Body;
+}
+
+impl<B> HasBody for Request<B> {
+    type Body = B;
+}
+
+struct Connection {
+    sender: SendRequest<Body>,
+    /// The minor number of the API version to speak on it: 41 for `/v1.41`.
+    api: usize,
+}
+
+impl Connection {
+    fn is_usable(&self) -> bool {
+        self.sender.is_ready() && !self.sender.is_closed()
+    }
+}
+
+impl Pool {
+    pub(super) const fn new(host: Host) -> Self {
+        Self {
+            host,
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Sends a request on an idle connection or a new one.
+    ///
+    /// A 304 comes back as an error with that status, because bollard takes it for success.
+    ///
+    /// # Errors
+    ///
+    /// Where the engine cannot be reached or the connection breaks. A request that was never written is sent again on
+    /// a new connection; one that may have been is not, because it may have been carried out.
+    pub(super) async fn send(
+        &self,
+        mut request: BollardRequest,
+    ) -> Result<Response<Incoming>, Error> {
+        request
+            .headers_mut()
+            .insert(HOST, HeaderValue::from_static("docker"));
+        let uri = request.uri().clone();
+        while let Some(mut connection) = self.take() {
+            *request.uri_mut() = versioned(&uri, connection.api)?;
+            match connection.sender.try_send_request(request).await {
+                Ok(response) => return self.answered(connection, response),
+                Err(mut failed) => match failed.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(failed.into_error().into()),
+                },
+            }
+        }
+        let mut connection = self.connect().await?;
+        *request.uri_mut() = versioned(&uri, connection.api)?;
+        let response = connection.sender.send_request(request).await?;
+        self.answered(connection, response)
+    }
+
+    fn answered(
+        &self,
+        connection: Connection,
+        response: Response<Incoming>,
+    ) -> Result<Response<Incoming>, Error> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // Its answer is yet to be read; `take` passes it over until then.
+        if idle.len() < MAX_IDLE {
+            idle.push(connection);
+        }
+        drop(idle);
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return Err(Error::DockerResponseServerError {
+                status_code: StatusCode::NOT_MODIFIED.as_u16(),
+                message: String::new(),
+            });
+        }
+        Ok(response)
+    }
+
+    fn take(&self) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|connection| !connection.sender.is_closed());
+        let latest = idle.iter().rposition(Connection::is_usable)?;
+        Some(idle.swap_remove(latest))
+    }
+
+    async fn connect(&self) -> Result<Connection, Error> {
+        let opened = tokio::time::timeout(CONNECT_TIMEOUT, async {
+            let sender = match &self.host {
+                Host::Unix(path) => handshake(UnixStream::connect(path).await).await,
+                Host::Tcp { host, port } => {
+                    handshake(TcpStream::connect((host.as_str(), *port)).await).await
+                }
+            };
+            let mut sender = sender.map_err(|error| reach::explain(&self.host, &error))?;
+            let api = ask_version(&mut sender).await?;
+            Ok(Connection { sender, api })
+        });
+        opened.await.unwrap_or_else(|_| {
+            let why = format!(
+                "cannot reach the engine at {}: no answer within {}",
+                self.host,
+                humantime::format_duration(CONNECT_TIMEOUT)
+            );
+            Err(io::Error::new(io::ErrorKind::TimedOut, why).into())
+        })
+    }
+}
+
+async fn handshake<S>(stream: io::Result<S>) -> io::Result<SendRequest<Body>>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::handshake(TokioIo::new(stream?))
+        .await
+        .map_err(io::Error::other)?;
+    // Ends when its sender is dropped or the engine closes; what broke it is told to whoever waits for an answer.
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+/// The newest API version that the engine and bollard both know.
+async fn ask_version(sender: &mut SendRequest<Body>) -> Result<usize, Error> {
+    let ping = Request::get("/_ping")
+        .header(HOST, HeaderValue::from_static("docker"))
+        .body(bollard::body_full(bytes::Bytes::new()))?;
+    let response = sender.send_request(ping).await?;
+    let version = response.headers().get("api-version").cloned();
+    let status = response.status();
+    let body = http_body_util::Limited::new(response.into_body(), 4096)
+        .collect()
+        .await;
+    sender.ready().await?;
+    let minor = version
+        .as_ref()
+        .and_then(|version| version.to_str().ok()?.strip_prefix("1.")?.parse().ok());
+    if let (true, Some(minor), Ok(_)) = (status.is_success(), minor, body) {
+        return Ok(API_DEFAULT_VERSION.minor_version.min(minor));
+    }
+    Err(Error::DockerResponseServerError {
+        status_code: status.as_u16(),
+        message: format!(
+            "the engine's answer to a ping was status {status} without an API version; is it a Docker engine?"
+        ),
+    })
+}
+
+/// The same request under `/v1.<api>`.
+fn versioned(uri: &Uri, api: usize) -> Result<Uri, Error> {
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    Ok(format!("/v1.{api}{path}").parse()?)
+}

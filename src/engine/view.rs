@@ -1,0 +1,74 @@
+//! What the engine knows about one container, in the words in which it is shown.
+
+use serde::Serialize;
+
+/// Docker's word for what a container is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Made, and never started.
+    Created,
+    /// Running.
+    Running,
+    /// Frozen.
+    Paused,
+    /// Between two runs, by its restart policy.
+    Restarting,
+    /// Podman's word for one that is about to have exited.
+    Stopping,
+    /// Being deleted.
+    Removing,
+    /// Ran, and runs no more.
+    Exited,
+    /// Could not be deleted.
+    Dead,
+}
+
+/// A container's state by name; the answer to `status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// The short name.
+    pub container: String,
+    /// Docker's word.
+    pub status: State,
+    /// Whether that word is `running`; a paused container is not.
+    pub running: bool,
+}
+
+impl Status {
+    /// The status of the container with this short name.
+    #[must_use]
+    pub fn new(container: &str, state: State) -> Self {
+        Self {
+            container: container.to_owned(),
+            status: state,
+            running: state == State::Running,
+        }
+    }
+}
+
+/// All that is shown of a container. Its environment, command and mounts are not: they hold secrets.
+///
+/// Times are RFC 3339 in UTC as the engine writes them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct View {
+    /// Name and state.
+    #[serde(flatten)]
+    pub status: Status,
+    /// `starting`, `healthy` or `unhealthy`; `None` without a health check.
+    pub health: Option<String>,
+    /// The image as it was named when the container was made.
+    pub image: Option<String>,
+    /// When it was made.
+    pub created_at: Option<String>,
+    /// When its latest run began; `None` before the first.
+    pub started_at: Option<String>,
+    /// When its latest finished run ended; `None` before that.
+    pub finished_at: Option<String>,
+    /// What its latest run ended with; `None` while it runs and before its first run.
+    pub exit_code: Option<i64>,
+    /// Whether its latest run ended for want of memory.
+    pub oom_killed: bool,
+    /// How often the engine has restarted it by its restart policy.
+    pub restart_count: i64,
+}
