@@ -1,0 +1,162 @@
+//! One connection from its first byte to its last.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
+
+use super::request::{MAX_HEAD_BYTES, Refusal};
+use super::{Request, RequestId, Settings};
+
+/// How much of a head is read: above [`MAX_HEAD_BYTES`], so that one which is a little too large gets an answer that
+/// says so. hyper answers a larger one, and one of more than 100 headers, with 431 and no body.
+const MAX_BUFFER_BYTES: usize = 2 * MAX_HEAD_BYTES;
+
+/// Serves the requests of one connection until either side ends it or `stop` is cancelled.
+pub(super) async fn serve<H, F>(
+    stream: Stream,
+    settings: &Settings,
+    handler: &H,
+    stop: &CancellationToken,
+) where
+    H: Fn(Request) -> F + Sync,
+    F: Future<Output = Response<Full<Bytes>>> + Send,
+{
+    let service = service_fn(|request| Box::pin(answer(request, settings.body_timeout, handler)));
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(settings.body_timeout));
+    let mut connection = Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.header_timeout)
+        .max_buf_size(MAX_BUFFER_BYTES)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+    let first = tokio::select! {
+        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
+        () = stop.cancelled() => None,
+    };
+    let ended = if let Some(ended) = first {
+        ended
+    } else {
+        Pin::new(&mut connection).graceful_shutdown();
+        poll_fn(|cx| connection.poll_without_shutdown(cx)).await
+    };
+    let mut parts = connection.into_parts();
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+        // An idle connection is closed without a word; one with half a request is told why.
+        if error.is_timeout() && !parts.read_buf.is_empty() {
+            let farewell = too_slow(settings.header_timeout);
+            // If it cannot be told either, it is gone.
+            let _gone = parts.io.inner_mut().write_all(farewell.as_bytes()).await;
+        }
+    }
+    let _gone = parts.io.inner_mut().shutdown().await;
+}
+
+async fn answer<H, F>(
+    request: hyper::Request<Incoming>,
+    body_timeout: Duration,
+    handler: &H,
+) -> Result<Response<Full<Bytes>>, Infallible>
+where
+    H: Fn(Request) -> F,
+    F: Future<Output = Response<Full<Bytes>>>,
+{
+    // SECURITY: hyper lets a chunked body beside a Content-Length through. A proxy before us may go by the length and
+    // take the rest of the body for the next request; on such a connection there is none.
+    let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
+    let mut response = handler(Request::new(request, body_timeout)).await;
+    if is_chunked {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+/// The answer to a head that does not come; hyper has given the connection up, so it is written by hand.
+fn too_slow(limit: Duration) -> String {
+    let body = format!("{{\"error\":\"{}\"}}", Refusal::TooSlow(limit));
+    format!(
+        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nx-request-id: {}\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{body}",
+        RequestId::next(),
+        body.len(),
+    )
+}
+
+/// An accepted connection of either kind.
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+}

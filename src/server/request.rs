@@ -1,0 +1,144 @@
+//! One request as the server hands it to a face: within limits, numbered, its body yet to be read.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::header::HOST;
+use hyper::http::request::Parts;
+use hyper::{Request as HttpRequest, Version};
+
+/// The most bytes that the head of a request can have: request line and headers.
+pub const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// The most bytes that a body can have.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// A request.
+pub struct Request {
+    /// What it is called in the log and in `X-Request-Id`.
+    pub id: RequestId,
+    /// Its request line and headers.
+    pub head: Parts,
+    body: Incoming,
+    body_timeout: Duration,
+}
+
+/// Why the server does not let a request through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The head has more than [`MAX_HEAD_BYTES`].
+    HeadTooLarge,
+    /// More than [`MAX_BODY_BYTES`].
+    BodyTooLarge,
+    /// The client took longer than this to send the body.
+    TooSlow(Duration),
+    /// It is no HTTP/1.1 as it should be. Says what is wrong.
+    Malformed(&'static str),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HeadTooLarge => write!(f, "Header too large: at most {MAX_HEAD_BYTES} bytes"),
+            Self::BodyTooLarge => write!(f, "Body too large: at most {MAX_BODY_BYTES} bytes"),
+            Self::TooSlow(limit) => write!(
+                f,
+                "Request timeout: not all of it came within {}",
+                humantime::format_duration(*limit)
+            ),
+            Self::Malformed(what) => write!(f, "Bad request: {what}"),
+        }
+    }
+}
+
+impl Request {
+    pub(super) fn new(request: HttpRequest<Incoming>, body_timeout: Duration) -> Self {
+        let (head, body) = request.into_parts();
+        Self {
+            id: RequestId::next(),
+            head,
+            body,
+            body_timeout,
+        }
+    }
+
+    /// Checks the head against the limits.
+    ///
+    /// # Errors
+    ///
+    /// The limit that it breaks.
+    pub fn check_head(&self) -> Result<(), Refusal> {
+        let headers = &self.head.headers;
+        let target = self
+            .head
+            .uri
+            .path_and_query()
+            .map_or(0, |target| target.as_str().len());
+        // Four for `: ` and the line's end.
+        let lines = headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 4);
+        if target + lines.sum::<usize>() > MAX_HEAD_BYTES {
+            return Err(Refusal::HeadTooLarge);
+        }
+        match (self.head.version, headers.get_all(HOST).iter().count()) {
+            (_, 2..) => Err(Refusal::Malformed("more than one Host header")),
+            (Version::HTTP_11, 0) => Err(Refusal::Malformed("no Host header")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the whole body.
+    ///
+    /// # Errors
+    ///
+    /// When it is too large, too slow, or breaks off.
+    pub async fn read_body(self) -> Result<Bytes, Refusal> {
+        if self.body.is_end_stream() {
+            return Ok(Bytes::new());
+        }
+        // What the client announces is refused before it is sent.
+        let limit = u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX);
+        if self.body.size_hint().lower() > limit {
+            return Err(Refusal::BodyTooLarge);
+        }
+        let body = Limited::new(self.body, MAX_BODY_BYTES).collect();
+        match tokio::time::timeout(self.body_timeout, body).await {
+            Err(_) => Err(Refusal::TooSlow(self.body_timeout)),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
+            Ok(Err(_)) => Err(Refusal::Malformed("the body breaks off or is badly framed")),
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+        }
+    }
+}
+
+/// What a request is called in the log and in `X-Request-Id`: 16 hexadecimal digits, of which the first half is this
+/// process's and the second counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestId(u32, u32);
+
+impl RequestId {
+    /// The next one.
+    #[must_use]
+    pub fn next() -> Self {
+        static PROCESS: OnceLock<u32> = OnceLock::new();
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let process = PROCESS.get_or_init(|| {
+            let random = RandomState::new().hash_one(std::process::id());
+            u32::try_from(random >> 32).unwrap_or_default()
+        });
+        Self(*process, COUNT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}{:08x}", self.0, self.1)
+    }
+}
