@@ -1,0 +1,45 @@
+//! Why a request was not carried out, in words that know nothing of HTTP.
+
+use std::fmt;
+
+use crate::engine;
+use crate::policy::{ContainerName, Verb};
+
+/// Why a request was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// There is no such container, it is not managed, or the caller may not know of it. Carries the name as asked.
+    NotFound(String),
+    /// The caller may see the container, but not do this to it.
+    Forbidden {
+        /// What was asked.
+        verb: Verb,
+        /// Of which container.
+        container: ContainerName,
+    },
+    /// A start found it running.
+    AlreadyRunning,
+    /// A stop found it stopped.
+    AlreadyStopped,
+    /// The engine failed, refused or could not be reached.
+    Engine(engine::Error),
+    /// A fault of the gateway's own. What became of the request is not known.
+    Broken,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(name) => write!(f, "Container not found: {name}"),
+            Self::Forbidden { verb, container } => {
+                write!(f, "Forbidden: {verb} is not allowed on {container}")
+            }
+            Self::AlreadyRunning => f.write_str("Container already running"),
+            Self::AlreadyStopped => f.write_str("Container already stopped"),
+            Self::Engine(error) => write!(f, "Docker error: {error}"),
+            Self::Broken => f.write_str("Internal error: see the log of relayer-controller"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}

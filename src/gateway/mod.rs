@@ -1,0 +1,135 @@
+//! Admit, run, record: the one way from a request to the engine, whichever face took the request.
+
+mod failure;
+mod receipt;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
+
+pub use failure::Failure;
+pub use receipt::Caller;
+
+use receipt::Receipt;
+
+use crate::config::Config;
+use crate::engine::{Change, Engine, Error, Look, Outcome, Status, View};
+use crate::policy::{ContainerName, Operation, Permitted};
+
+/// How long the engine may take to show that it is ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The one way to the engine.
+pub struct Gateway {
+    config: Arc<Config>,
+    engine: Arc<Engine>,
+    changes: TaskTracker,
+}
+
+impl Gateway {
+    /// A gateway to this engine under this configuration.
+    #[must_use]
+    pub fn new(config: Arc<Config>, engine: Engine) -> Self {
+        Self {
+            config,
+            engine: Arc::new(engine),
+            changes: TaskTracker::new(),
+        }
+    }
+
+    /// The configuration in force. A request takes it once and goes by it to its end.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Config> {
+        Arc::clone(&self.config)
+    }
+
+    /// Whether the engine answers.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not.
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.engine.ping(READY_TIMEOUT).await
+    }
+
+    /// All that is shown of one container.
+    ///
+    /// # Errors
+    ///
+    /// A denial, or the engine's.
+    pub async fn view(&self, caller: &Caller, name: &ContainerName) -> Result<View, Failure> {
+        let (permitted, receipt) = admit(caller, Look, name)?;
+        receipt.close(self.engine.view(permitted).await)
+    }
+
+    /// The status of every container that the caller may look at and that exists, by name.
+    ///
+    /// # Errors
+    ///
+    /// The engine's.
+    pub async fn list(&self, caller: &Caller) -> Result<Vec<Status>, Failure> {
+        let policy = &caller.config.policy;
+        let permitted = policy
+            .visible(&caller.principal)
+            .filter_map(|(name, _)| policy.permit(&caller.principal, Look, name).ok())
+            .collect();
+        self.engine
+            .list(policy.prefix(), permitted)
+            .await
+            .map_err(Failure::Engine)
+    }
+
+    /// Changes a container's state. Once admitted it runs to its end, also when nobody waits for the answer any more.
+    ///
+    /// # Errors
+    ///
+    /// A denial, the engine's, or that it was so already.
+    pub async fn change(
+        &self,
+        caller: &Caller,
+        change: Change,
+        name: &ContainerName,
+    ) -> Result<(), Failure> {
+        let (permitted, receipt) = admit(caller, change, name)?;
+        let engine = Arc::clone(&self.engine);
+        let run = async move { receipt.close(engine.change(permitted).await) };
+        // The task is waited for here and, when the caller has gone, by `drain`.
+        match self.changes.spawn(run).await {
+            Ok(Ok(Outcome::Done)) => Ok(()),
+            Ok(Ok(Outcome::AlreadyRunning)) => Err(Failure::AlreadyRunning),
+            Ok(Ok(Outcome::AlreadyStopped)) => Err(Failure::AlreadyStopped),
+            Ok(Err(failure)) => Err(failure),
+            Err(fault) => {
+                tracing::error!(request_id = %caller.request_id, %fault, "a change broke off");
+                Err(Failure::Broken)
+            }
+        }
+    }
+
+    /// Waits until every change that was admitted has ended.
+    pub async fn drain(&self) {
+        self.changes.close();
+        self.changes.wait().await;
+    }
+}
+
+/// Asks the law and records what it said, before anything happens.
+fn admit<T: Operation>(
+    caller: &Caller,
+    operation: T,
+    name: &ContainerName,
+) -> Result<(Permitted<T>, Receipt), Failure> {
+    let verb = operation.verb();
+    match caller
+        .config
+        .policy
+        .permit(&caller.principal, operation, name)
+    {
+        Ok(permitted) => {
+            let receipt = Receipt::admitted(caller, verb, &permitted);
+            Ok((permitted, receipt))
+        }
+        Err(denial) => Err(receipt::denied(caller, verb, name, &denial)),
+    }
+}

@@ -1,0 +1,123 @@
+//! The record of one request: who asked for what, what the law said, what came of it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tracing::{debug, info, warn};
+
+use super::Failure;
+use crate::config::Config;
+use crate::engine::Error;
+use crate::policy::{ContainerName, Denial, Permitted, Principal, Verb};
+
+/// Who asks, and under which rules: one for each request.
+pub struct Caller {
+    /// What the request is called in the log and in `X-Request-Id`.
+    pub request_id: String,
+    /// Who it is.
+    pub principal: Principal,
+    /// The configuration that holds for this request.
+    pub config: Arc<Config>,
+}
+
+/// An admitted request that has not ended yet.
+#[must_use]
+pub(super) struct Receipt {
+    request_id: String,
+    verb: Verb,
+    container: ContainerName,
+    admitted_at: Instant,
+}
+
+impl Receipt {
+    /// Records that the law said yes; to be called before anything happens.
+    pub(super) fn admitted<T>(caller: &Caller, verb: Verb, permitted: &Permitted<T>) -> Self {
+        let Caller {
+            request_id,
+            principal,
+            ..
+        } = caller;
+        let (container, rule) = (permitted.container(), permitted.by());
+        if is_quiet(verb) {
+            debug!(%request_id, %principal, %verb, %container, %rule, "admitted");
+        } else {
+            info!(%request_id, %principal, %verb, %container, %rule, "admitted");
+        }
+        Self {
+            request_id: request_id.clone(),
+            verb,
+            container: container.clone(),
+            admitted_at: Instant::now(),
+        }
+    }
+
+    /// Records what came of it.
+    pub(super) fn close<T>(self, answer: Result<T, Error>) -> Result<T, Failure> {
+        let Self {
+            request_id,
+            verb,
+            container,
+            admitted_at,
+        } = self;
+        let took = admitted_at.elapsed();
+        match answer {
+            Ok(value) if is_quiet(verb) => {
+                debug!(%request_id, %verb, %container, ?took, "done");
+                Ok(value)
+            }
+            Ok(value) => {
+                info!(%request_id, %verb, %container, ?took, "done");
+                Ok(value)
+            }
+            Err(error) => {
+                // Debug form: the engine's words may hold control characters, which must not forge a line.
+                let reason = error.to_string();
+                warn!(%request_id, %verb, %container, ?took, ?reason, "failed");
+                Err(match error {
+                    Error::NotFound => Failure::NotFound(container.as_str().to_owned()),
+                    Error::OwnContainer => Failure::Forbidden { verb, container },
+                    Error::Refused { .. }
+                    | Error::Unreachable(_)
+                    | Error::TimedOut(_)
+                    | Error::Garbled(_) => Failure::Engine(error),
+                })
+            }
+        }
+    }
+}
+
+/// Records that the law said no.
+pub(super) fn denied(
+    caller: &Caller,
+    verb: Verb,
+    container: &ContainerName,
+    denial: &Denial,
+) -> Failure {
+    let Caller {
+        request_id,
+        principal,
+        ..
+    } = caller;
+    info!(%request_id, %principal, %verb, %container, %denial, "denied");
+    match denial {
+        Denial::Hidden => Failure::NotFound(container.as_str().to_owned()),
+        Denial::NotGranted { .. } | Denial::Forbidden { .. } => Failure::Forbidden {
+            verb,
+            container: container.clone(),
+        },
+    }
+}
+
+/// Whether a verb only reads: dashboards do that all day long.
+const fn is_quiet(verb: Verb) -> bool {
+    match verb {
+        Verb::Status | Verb::Logs | Verb::Stats => true,
+        Verb::Start
+        | Verb::Stop
+        | Verb::Restart
+        | Verb::Pause
+        | Verb::Unpause
+        | Verb::Kill
+        | Verb::Exec => false,
+    }
+}
