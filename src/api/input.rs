@@ -1,0 +1,194 @@
+//! What a caller sends beside the path, decoded once and checked: name, query and body.
+
+use percent_encoding::percent_decode_str;
+
+use super::problem::Problem;
+use crate::engine::Signal;
+use crate::gateway::Failure;
+use crate::policy::ContainerName;
+use crate::server::Request;
+
+/// The container's name in a path, decoded exactly once.
+///
+/// # Errors
+///
+/// Text that cannot be a name is a container that does not exist.
+pub(super) fn name(raw: &str) -> Result<ContainerName, Problem> {
+    let decoded = percent_decode_str(raw).decode_utf8_lossy();
+    decoded
+        .parse()
+        .map_err(|_| Problem::Failed(Failure::NotFound(decoded.into_owned())))
+}
+
+/// The parameters of a request; each must be taken by who knows it.
+#[derive(Debug)]
+pub(super) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Reads a request to its end. Parameters are in the query; a body must ask for nothing.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with either.
+    pub(super) async fn read(request: Request) -> Result<Self, Problem> {
+        let parameters = Self::parse(request.head.uri.query())?;
+        no_body(&request.read_body().await?)?;
+        Ok(parameters)
+    }
+
+    /// # Errors
+    ///
+    /// A parameter that is given twice: which of them would count is anybody's guess.
+    fn parse(query: Option<&str>) -> Result<Self, Problem> {
+        let mut parameters: Vec<(String, String)> = Vec::new();
+        for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            if parameters.iter().any(|(known, _)| *known == key) {
+                return Err(Problem::Input(format!("Parameter given twice: {key}")));
+            }
+            parameters.push((key.into_owned(), value.into_owned()));
+        }
+        Ok(Self(parameters))
+    }
+
+    /// The signal to send, where one is given.
+    ///
+    /// # Errors
+    ///
+    /// Text that is no signal.
+    pub(super) fn take_signal(&mut self) -> Result<Option<Signal>, Problem> {
+        let Some(value) = self.take("signal") else {
+            return Ok(None);
+        };
+        match value.parse() {
+            Ok(signal) => Ok(Some(signal)),
+            Err(why) => Err(Problem::Input(format!("Bad parameter: signal: {why}"))),
+        }
+    }
+
+    /// Makes sure that nothing is left.
+    ///
+    /// # Errors
+    ///
+    /// A parameter that nobody took.
+    pub(super) fn finish(self) -> Result<(), Problem> {
+        match self.0.first() {
+            Some((key, _)) => Err(unknown(key)),
+            None => Ok(()),
+        }
+    }
+
+    fn take(&mut self, key: &str) -> Option<String> {
+        let at = self.0.iter().position(|(known, _)| known == key)?;
+        Some(self.0.swap_remove(at).1)
+    }
+}
+
+/// Reads a request to its end that takes no parameters.
+///
+/// # Errors
+///
+/// A parameter or a body.
+pub(super) async fn nothing(request: Request) -> Result<(), Problem> {
+    Parameters::read(request).await?.finish()
+}
+
+/// Makes sure that a body asks for nothing: it is empty, or an empty JSON object, as some clients send with every POST.
+///
+/// # Errors
+///
+/// Any other body, with its first parameter where it has one.
+fn no_body(body: &[u8]) -> Result<(), Problem> {
+    if body.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(body) {
+        Ok(object) => match object.keys().next() {
+            Some(key) => Err(unknown(key)),
+            None => Ok(()),
+        },
+        Err(_) => Err(Problem::Input(
+            "Bad body: this request takes none".to_owned(),
+        )),
+    }
+}
+
+fn unknown(key: &str) -> Problem {
+    Problem::Input(format!("Unknown parameter: {key}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Parameters, name, no_body};
+
+    fn check_name(raw: &str, expected: Result<&str, &str>) {
+        let parsed = name(raw).map_err(|problem| problem.to_string());
+        let shown = parsed
+            .as_ref()
+            .map(|name| name.as_str())
+            .map_err(String::as_str);
+        assert_eq!(shown, expected, "{raw}");
+    }
+
+    #[test]
+    fn names_are_decoded_once() {
+        check_name("muxer", Ok("muxer"));
+        check_name("mux%65r", Ok("muxer"));
+        check_name("mux%2565r", Err("Container not found: mux%65r"));
+        check_name("a%2Fb", Err("Container not found: a/b"));
+        check_name("%2e%2e", Err("Container not found: .."));
+        check_name("a%00", Err("Container not found: a\0"));
+        check_name("%ff", Err("Container not found: \u{fffd}"));
+        check_name("a;x=1", Err("Container not found: a;x=1"));
+        check_name("+a", Err("Container not found: +a"));
+        check_name("m%C3%BCxer", Err("Container not found: müxer"));
+        check_name("%D0%B0", Err("Container not found: а"));
+    }
+
+    fn check_kill(query: &str, expected: &str) {
+        let parsed = Parameters::parse(Some(query)).and_then(|mut parameters| {
+            let signal = parameters.take_signal()?;
+            parameters.finish().map(|()| signal)
+        });
+        let shown = match parsed {
+            Ok(signal) => signal.map_or("-".to_owned(), |signal| signal.as_str().to_owned()),
+            Err(problem) => problem.to_string(),
+        };
+        assert_eq!(shown, expected, "{query}");
+    }
+
+    #[test]
+    fn parameters() {
+        check_kill("", "-");
+        check_kill("signal=TERM", "TERM");
+        check_kill("signal=%54ERM", "TERM");
+        check_kill("signal=RTMIN%2B3", "RTMIN+3");
+        check_kill(
+            "signal=",
+            "Bad parameter: signal: a signal is a name such as `TERM` or `SIGHUP`, or a number from 1 to 64",
+        );
+        check_kill("signal=TERM&signal=KILL", "Parameter given twice: signal");
+        check_kill("Signal=TERM", "Unknown parameter: Signal");
+        check_kill("signal=TERM&t=3", "Unknown parameter: t");
+        check_kill(
+            "signal=TERM;t=3",
+            "Bad parameter: signal: a signal is a name such as `TERM` or `SIGHUP`, or a number from 1 to 64",
+        );
+        check_kill("a%0ab=1", "Unknown parameter: a\nb");
+    }
+
+    #[test]
+    fn bodies_ask_for_nothing() {
+        for nothing in ["", " \r\n", "{}", " { } "] {
+            assert!(no_body(nothing.as_bytes()).is_ok(), "{nothing}");
+        }
+        for (something, expected) in [
+            ("{\"signal\":\"KILL\"}", "Unknown parameter: signal"),
+            ("signal=KILL", "Bad body: this request takes none"),
+            ("[]", "Bad body: this request takes none"),
+            ("{}{}", "Bad body: this request takes none"),
+        ] {
+            let problem = no_body(something.as_bytes()).unwrap_err();
+            assert_eq!(problem.to_string(), expected, "{something}");
+        }
+    }
+}

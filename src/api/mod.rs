@@ -1,0 +1,182 @@
+//! The REST face: a request becomes an operation, what became of it becomes an answer.
+
+mod input;
+mod problem;
+mod reply;
+mod route;
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use hyper::header::HeaderValue;
+
+pub use route::{Action, Endpoint, ROWS, Row};
+
+use input::Parameters;
+use problem::Problem;
+use reply::{Changed, Container, Containers, Ready, Response, Whoami};
+use route::{Route, Routes};
+
+use crate::engine::Change;
+use crate::gateway::{Caller, Gateway};
+use crate::policy::{ContainerName, Principal, Verb, VerbSet};
+use crate::server::Request;
+
+/// The REST API.
+pub struct Api {
+    gateway: Arc<Gateway>,
+    routes: Routes,
+}
+
+impl Api {
+    /// The API in front of this gateway.
+    ///
+    /// # Errors
+    ///
+    /// Where the table of routes contradicts itself.
+    pub fn new(gateway: Arc<Gateway>) -> Result<Self, matchit::InsertError> {
+        Ok(Self {
+            gateway,
+            routes: Routes::new()?,
+        })
+    }
+
+    /// Answers one request.
+    pub async fn answer(&self, request: Request) -> Response {
+        let id = request.id.to_string();
+        let headers = request.head.headers.clone();
+        let mut response = match self.run(request, &id).await {
+            Ok(response) => response,
+            Err(problem) => problem.render(&headers),
+        };
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert("x-request-id", id);
+        }
+        response
+    }
+
+    async fn run(&self, request: Request, id: &str) -> Result<Response, Problem> {
+        request.check_head()?;
+        let (endpoint, name) = match self
+            .routes
+            .find(&request.head.method, request.head.uri.path())
+        {
+            Route::Found(endpoint, name) => (endpoint, name),
+            Route::OtherMethod(allow) => return Err(Problem::OtherMethod(allow)),
+            Route::Unknown => return Err(Problem::NoSuchPath),
+        };
+        let caller = Caller {
+            request_id: id.to_owned(),
+            principal: Principal::anonymous(),
+            config: self.gateway.snapshot(),
+        };
+        match endpoint {
+            Endpoint::Health => {
+                input::nothing(request).await?;
+                Ok(reply::json(StatusCode::OK, &"ok"))
+            }
+            Endpoint::Ready => {
+                input::nothing(request).await?;
+                Ok(self.ready().await)
+            }
+            Endpoint::Whoami => {
+                input::nothing(request).await?;
+                Ok(whoami(&caller))
+            }
+            Endpoint::Containers => {
+                input::nothing(request).await?;
+                let containers = self.gateway.list(&caller).await?;
+                Ok(reply::json(StatusCode::OK, &Containers { containers }))
+            }
+            Endpoint::Container(action) => {
+                let name = input::name(name)?;
+                let parameters = Parameters::read(request).await?;
+                self.container(&caller, action, &name, parameters).await
+            }
+        }
+    }
+
+    async fn ready(&self) -> Response {
+        match self.gateway.ready().await {
+            Ok(()) => reply::json(
+                StatusCode::OK,
+                &Ready {
+                    ready: true,
+                    reason: None,
+                },
+            ),
+            Err(error) => {
+                let reason = Some(error.to_string());
+                reply::json(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    &Ready {
+                        ready: false,
+                        reason,
+                    },
+                )
+            }
+        }
+    }
+
+    async fn container(
+        &self,
+        caller: &Caller,
+        action: Action,
+        name: &ContainerName,
+        mut parameters: Parameters,
+    ) -> Result<Response, Problem> {
+        let timeout = caller
+            .config
+            .containers
+            .get(name)
+            .and_then(|settings| settings.stop_timeout);
+        let signal = if action == Action::Kill {
+            parameters.take_signal()?
+        } else {
+            None
+        };
+        parameters.finish()?;
+        let (change, done) = match action {
+            Action::Status => {
+                let view = self.gateway.view(caller, name).await?;
+                return Ok(reply::json(StatusCode::OK, &view.status));
+            }
+            Action::View => {
+                let view = self.gateway.view(caller, name).await?;
+                let verbs = words(caller.config.policy.granted(&caller.principal, name));
+                return Ok(reply::json(StatusCode::OK, &Container { view, verbs }));
+            }
+            Action::Start => (Change::Start, "started"),
+            Action::Stop => (Change::Stop { timeout }, "stopped"),
+            Action::Restart => (Change::Restart { timeout }, "restarted"),
+            Action::Pause => (Change::Pause, "paused"),
+            Action::Unpause => (Change::Unpause, "unpaused"),
+            Action::Kill => (Change::Kill { signal }, "killed"),
+        };
+        self.gateway.change(caller, change, name).await?;
+        let container = name.as_str();
+        Ok(reply::json(
+            StatusCode::OK,
+            &Changed {
+                status: done,
+                container,
+            },
+        ))
+    }
+}
+
+fn whoami(caller: &Caller) -> Response {
+    let visible = caller.config.policy.visible(&caller.principal);
+    let whoami = Whoami {
+        principal: caller.principal.to_string(),
+        roles: Vec::new(),
+        containers: visible
+            .map(|(name, verbs)| (name.as_str(), words(verbs)))
+            .collect(),
+    };
+    reply::json(StatusCode::OK, &whoami)
+}
+
+fn words(verbs: VerbSet) -> Vec<&'static str> {
+    verbs.iter().map(Verb::as_str).collect()
+}

@@ -1,0 +1,142 @@
+//! What goes wrong, as HTTP says it: the only place that names status codes of errors.
+
+use std::fmt;
+
+use hyper::header::{ACCEPT, ALLOW, HeaderValue, RETRY_AFTER};
+use hyper::{HeaderMap, StatusCode};
+use serde_json::json;
+
+use super::reply::{self, Response};
+use crate::engine;
+use crate::gateway::Failure;
+use crate::server::Refusal;
+
+/// The media type of RFC 9457.
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Why a request gets an error for an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// No such path.
+    NoSuchPath,
+    /// The path is known; these are its methods.
+    OtherMethod(String),
+    /// A parameter or body that is not as it should be; the text names it.
+    Input(String),
+    /// The server did not let it through.
+    Refused(Refusal),
+    /// The gateway did not carry it out.
+    Failed(Failure),
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchPath => f.write_str("Not found"),
+            Self::OtherMethod(_) => f.write_str("Method not allowed"),
+            Self::Input(what) => f.write_str(what),
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Failed(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl Problem {
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::NoSuchPath | Self::Failed(Failure::NotFound(_)) => StatusCode::NOT_FOUND,
+            Self::OtherMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Input(_) | Self::Refused(Refusal::Malformed(_)) => StatusCode::BAD_REQUEST,
+            Self::Refused(Refusal::HeadTooLarge) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Refused(Refusal::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Refused(Refusal::TooSlow(_)) => StatusCode::REQUEST_TIMEOUT,
+            Self::Failed(Failure::Forbidden { .. }) => StatusCode::FORBIDDEN,
+            Self::Failed(Failure::AlreadyRunning | Failure::AlreadyStopped) => StatusCode::CONFLICT,
+            Self::Failed(Failure::Engine(_) | Failure::Broken) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The answer, as the caller's `Accept` has it.
+    pub(super) fn render(&self, request: &HeaderMap) -> Response {
+        let status = self.status();
+        let mut response = if accepts_problems(request) {
+            let title = status.canonical_reason().unwrap_or_default();
+            let document = json!({
+                "type": "about:blank",
+                "title": title,
+                "status": status.as_u16(),
+                "detail": self.to_string(),
+            });
+            reply::json_as(PROBLEM_JSON, status, &document)
+        } else {
+            reply::json(status, &json!({ "error": self.to_string() }))
+        };
+        let headers = response.headers_mut();
+        if let Self::OtherMethod(methods) = self
+            && let Ok(methods) = HeaderValue::from_str(methods)
+        {
+            headers.insert(ALLOW, methods);
+        }
+        if let Self::Failed(Failure::Engine(
+            engine::Error::Unreachable(_) | engine::Error::TimedOut(_),
+        )) = self
+        {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// Whether the caller asks for problem documents: names their type, and not with a weight of nothing.
+fn accepts_problems(request: &HeaderMap) -> bool {
+    request
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let named = parts
+                .next()
+                .is_some_and(|kind| kind.eq_ignore_ascii_case(PROBLEM_JSON));
+            let refused = parts
+                .filter_map(|part| part.strip_prefix("q="))
+                .any(|weight| weight.parse::<f32>().is_ok_and(|weight| weight <= 0.0));
+            named && !refused
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::HeaderMap;
+    use hyper::header::ACCEPT;
+
+    use super::accepts_problems;
+
+    #[test]
+    fn who_asks_for_problem_documents() {
+        for (accept, expected) in [
+            ("*/*", false),
+            ("application/json", false),
+            ("application/problem+json", true),
+            ("application/json, Application/Problem+JSON;q=0.5", true),
+            ("application/problem+json;q=0", false),
+            ("application/problem+jsonx", false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, accept.parse().unwrap())]);
+            assert_eq!(accepts_problems(&headers), expected, "{accept}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The one table of what can be asked for, and the look-up in it.
+
+use hyper::Method;
+use matchit::{InsertError, Router};
+
+use crate::policy::Verb;
+
+/// One thing that can be asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// `GET` or `POST`; where it is `GET`, `HEAD` works too.
+    pub method: &'static str,
+    /// The path, with `{name}` for a container's short name.
+    pub path: &'static str,
+    /// The verb that the caller needs; `None` where anybody may ask.
+    pub verb: Option<Verb>,
+    /// What it leads to.
+    pub endpoint: Endpoint,
+}
+
+/// What a row leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Whether the process serves.
+    Health,
+    /// Whether the engine answers.
+    Ready,
+    /// Who the caller is, and what it may do.
+    Whoami,
+    /// The status of all containers.
+    Containers,
+    /// Something about one container.
+    Container(Action),
+}
+
+/// What can be asked of one container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// All that is shown of it.
+    View,
+    /// Its status.
+    Status,
+    /// Start it.
+    Start,
+    /// Stop it.
+    Stop,
+    /// Restart it.
+    Restart,
+    /// Pause it.
+    Pause,
+    /// Unpause it.
+    Unpause,
+    /// Send it a signal.
+    Kill,
+}
+
+/// Everything that can be asked for.
+pub const ROWS: &[Row] = &[
+    row("GET", "/health", None, Endpoint::Health),
+    row("GET", "/ready", None, Endpoint::Ready),
+    row("GET", "/whoami", None, Endpoint::Whoami),
+    row(
+        "GET",
+        "/containers",
+        Some(Verb::Status),
+        Endpoint::Containers,
+    ),
+    row(
+        "GET",
+        "/container/{name}",
+        Some(Verb::Status),
+        Endpoint::Container(Action::View),
+    ),
+    row(
+        "GET",
+        "/container/{name}/status",
+        Some(Verb::Status),
+        Endpoint::Container(Action::Status),
+    ),
+    row(
+        "POST",
+        "/container/{name}/start",
+        Some(Verb::Start),
+        Endpoint::Container(Action::Start),
+    ),
+    row(
+        "POST",
+        "/container/{name}/stop",
+        Some(Verb::Stop),
+        Endpoint::Container(Action::Stop),
+    ),
+    row(
+        "POST",
+        "/container/{name}/restart",
+        Some(Verb::Restart),
+        Endpoint::Container(Action::Restart),
+    ),
+    row(
+        "POST",
+        "/container/{name}/pause",
+        Some(Verb::Pause),
+        Endpoint::Container(Action::Pause),
+    ),
+    row(
+        "POST",
+        "/container/{name}/unpause",
+        Some(Verb::Unpause),
+        Endpoint::Container(Action::Unpause),
+    ),
+    row(
+        "POST",
+        "/container/{name}/kill",
+        Some(Verb::Kill),
+        Endpoint::Container(Action::Kill),
+    ),
+];
+
+const fn row(
+    method: &'static str,
+    path: &'static str,
+    verb: Option<Verb>,
+    endpoint: Endpoint,
+) -> Row {
+    Row {
+        method,
+        path,
+        verb,
+        endpoint,
+    }
+}
+
+/// The table, ready to look things up in.
+pub(super) struct Routes(Router<Vec<&'static Row>>);
+
+/// What a method and a path lead to.
+#[derive(Debug)]
+pub(super) enum Route<'path> {
+    /// A row's endpoint, and the container's name as it stands in the path, still encoded; empty where there is none.
+    Found(Endpoint, &'path str),
+    /// The path is known; these are its methods, as `Allow` lists them.
+    OtherMethod(String),
+    /// No such path.
+    Unknown,
+}
+
+impl Routes {
+    /// Reads the table.
+    ///
+    /// # Errors
+    ///
+    /// Where two paths of the table contradict each other.
+    pub(super) fn new() -> Result<Self, InsertError> {
+        let mut router = Router::<Vec<&'static Row>>::new();
+        for row in ROWS {
+            if let Ok(found) = router.at_mut(row.path) {
+                found.value.push(row);
+            } else {
+                router.insert(row.path, vec![row])?;
+            }
+        }
+        Ok(Self(router))
+    }
+
+    /// Looks a method and a path up, neither of them changed: a path is compared as it was sent.
+    pub(super) fn find<'path>(&self, method: &Method, path: &'path str) -> Route<'path> {
+        let Ok(found) = self.0.at(path) else {
+            return Route::Unknown;
+        };
+        let asked = if method == Method::HEAD {
+            "GET"
+        } else {
+            method.as_str()
+        };
+        match found.value.iter().find(|row| row.method == asked) {
+            Some(row) => Route::Found(row.endpoint, found.params.get("name").unwrap_or_default()),
+            None => Route::OtherMethod(allow(found.value)),
+        }
+    }
+}
+
+fn allow(rows: &[&Row]) -> String {
+    let methods: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            if row.method == "GET" {
+                "GET, HEAD"
+            } else {
+                row.method
+            }
+        })
+        .collect();
+    methods.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::Method;
+
+    use super::{Route, Routes};
+
+    fn check(method: &str, path: &str, expected: &str) {
+        let routes = Routes::new().unwrap();
+        let found = match routes.find(&method.parse::<Method>().unwrap(), path) {
+            Route::Found(endpoint, name) => format!("{endpoint:?} {name}"),
+            Route::OtherMethod(allow) => format!("405 {allow}"),
+            Route::Unknown => "404".to_owned(),
+        };
+        assert_eq!(found, expected, "{method} {path}");
+    }
+
+    #[test]
+    fn paths_are_taken_as_sent() {
+        check("GET", "/health", "Health ");
+        check("HEAD", "/health", "Health ");
+        check("POST", "/health", "405 GET, HEAD");
+        check("get", "/health", "405 GET, HEAD");
+        check("GET", "/container/a", "Container(View) a");
+        check("GET", "/container/a%2Fb/status", "Container(Status) a%2Fb");
+        check("GET", "/container/a/start", "405 POST");
+        check("TRACE", "/container/a/start", "405 POST");
+        for unknown in [
+            "",
+            "/",
+            "*",
+            "/health/",
+            "//health",
+            "/Health",
+            "/healthx",
+            "/%68ealth",
+            "/container",
+            "/container/",
+            "/container//status",
+            "/container/a/",
+            "/container/a/status/",
+            "/container/a/b/status",
+            "/container/a/../b/status",
+            "/v1.41/containers/json",
+            "/containers/json",
+        ] {
+            check("GET", unknown, "404");
+        }
+    }
+}
