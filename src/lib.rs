@@ -1,14 +1,41 @@
-//! The map; written in full when the rooms stand.
+//! `relayer-controller` is the least-privilege door to the Docker engine: *these verbs* on *these containers*, and
+//! nothing else.
+//!
+//! # The house
+//!
+//! Seven floors. A module uses only floors below its own, and neighbours on a floor do not know each other;
+//! `tests/it/architecture.rs` sees to it.
+//!
+//! | floor | what happens there |
+//! |---|---|
+//! | [`cli`] | reads the arguments and picks a subcommand |
+//! | [`app`] | builds the parts, starts them, drains them |
+//! | [`api`] | the REST face: requests into operations, outcomes into answers |
+//! | [`gateway`] | admit, run, record: once for each request, whichever face took it |
+//! | [`config`] | text into a [`Config`](config::Config), or every mistake in it |
+//! | [`engine`] [`pretend`] [`server`] [`telemetry`] | the edges: all the input and output |
+//! | [`policy`] | the law: pure, and of the standard library only |
+//!
+//! # One request
+//!
+//! 1. The [`server`] accepts its connection within limits and gives it an [id](server::RequestId).
+//! 2. The face takes one [snapshot](gateway::Gateway::snapshot) of the configuration and goes by it to the end.
+//! 3. The path is looked up in the one [table of rows](api::ROWS); a name in it is decoded once into a
+//!    [`ContainerName`](policy::ContainerName).
+//! 4. The caller is a [`Principal`](policy::Principal); in this version everybody is `anonymous`.
+//! 5. Query and body become an operation: a [`Look`](engine::Look) or a [`Change`](engine::Change).
+//! 6. The [`Gateway`](gateway::Gateway) asks the [`Policy`](policy::Policy), and records the decision before anything
+//!    happens.
+//! 7. The [`Permitted`](policy::Permitted) operation, which only the policy can make, is spent on the
+//!    [`Engine`](engine::Engine). A change runs on a task of its own, to its end.
+//! 8. The outcome is recorded, and the answer is rendered.
 
+pub mod api;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod gateway;
 pub mod policy;
 pub mod server;
 pub mod telemetry;
-/// stub
-pub mod cli {
-    /// stub
-    pub fn main() -> std::process::ExitCode {
-        std::process::ExitCode::SUCCESS
-    }
-}

@@ -1,0 +1,105 @@
+//! The program as a whole: its parts built, started, and drained when it is told to stop.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::api::Api;
+use crate::config::Config;
+use crate::engine::{ContainerId, Engine, Error};
+use crate::gateway::Gateway;
+use crate::server::{BindError, Listen, Server};
+
+/// The gateway with its listeners bound; serves when it is run.
+pub struct App {
+    server: Server,
+    api: Api,
+    gateway: Arc<Gateway>,
+    shutdown_timeout: Duration,
+}
+
+/// Why the gateway did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// A listener could not be bound.
+    Bind(BindError),
+    /// The engine's address cannot be used.
+    Engine(Error),
+    /// The table of routes contradicts itself.
+    Routes(matchit::InsertError),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(error) => error.fmt(f),
+            Self::Engine(error) => error.fmt(f),
+            Self::Routes(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl App {
+    /// Builds the parts and binds the listeners. The engine may come later. The gateway will not act on the container
+    /// `own`, which is the one that it runs in.
+    ///
+    /// # Errors
+    ///
+    /// The first part that cannot be had.
+    pub async fn bind(config: Config, own: Option<ContainerId>) -> Result<Self, StartError> {
+        let server = Server::bind(config.server.clone())
+            .await
+            .map_err(StartError::Bind)?;
+        let engine = Engine::new(&config.engine, own).map_err(StartError::Engine)?;
+        let shutdown_timeout = config.server.shutdown_timeout;
+        let gateway = Arc::new(Gateway::new(Arc::new(config), engine));
+        let api = Api::new(Arc::clone(&gateway)).map_err(StartError::Routes)?;
+        Ok(Self {
+            server,
+            api,
+            gateway,
+            shutdown_timeout,
+        })
+    }
+
+    /// Where it listens; for port 0 the port that the kernel gave.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<Listen> {
+        self.server.addresses()
+    }
+
+    /// Asks the engine whether it is there.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not.
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.gateway.ready().await
+    }
+
+    /// Serves until `stop` is cancelled; then lets what is in flight end. Answers whether all of it did in time.
+    pub async fn run(self, stop: CancellationToken) -> bool {
+        let api = Arc::new(self.api);
+        let handler = move |request| {
+            let api = Arc::clone(&api);
+            async move { api.answer(request).await }
+        };
+        let deadline = async {
+            stop.cancelled().await;
+            tokio::time::sleep(self.shutdown_timeout).await;
+        };
+        let drained = async {
+            self.server.serve(handler, stop.clone()).await;
+            // Callers that hung up have no connection left to wait for; what they asked for still runs.
+            self.gateway.drain().await;
+        };
+        tokio::select! {
+            () = drained => true,
+            () = deadline => false,
+        }
+    }
+}

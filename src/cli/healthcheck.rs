@@ -1,0 +1,75 @@
+//! `healthcheck`: does the gateway on this machine serve?
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{NO, YES, complain, report, say};
+use crate::config::{self, Environment};
+use crate::server::Listen;
+
+/// How long each step may take; compose's own limit for the whole is 5 s.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+const REQUEST: &[u8] = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+pub(super) fn run(file: &Path) -> u8 {
+    let listeners = match config::listeners(file, &Environment::of_process()) {
+        Ok(listeners) => listeners,
+        Err(mistakes) => return report(&mistakes),
+    };
+    for listen in listeners {
+        match ask(&listen) {
+            Ok(()) => say(&format!("{listen}: healthy")),
+            Err(error) => {
+                complain(&format!("{listen}: {error}"));
+                return NO;
+            }
+        }
+    }
+    YES
+}
+
+fn ask(listen: &Listen) -> io::Result<()> {
+    match listen {
+        Listen::Tcp(address) => {
+            let stream = TcpStream::connect_timeout(&reachable(*address), TIMEOUT)?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
+            stream.set_write_timeout(Some(TIMEOUT))?;
+            converse(stream)
+        }
+        Listen::Unix(path) => {
+            let stream = UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
+            stream.set_write_timeout(Some(TIMEOUT))?;
+            converse(stream)
+        }
+    }
+}
+
+/// A listener on all addresses is asked on loopback.
+const fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn converse(mut stream: impl Read + Write) -> io::Result<()> {
+    stream.write_all(REQUEST)?;
+    let mut answer = Vec::new();
+    // More than this is not the answer of `/health`.
+    stream.take(4096).read_to_end(&mut answer)?;
+    if answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(b"\r\n\r\n\"ok\"") {
+        Ok(())
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "something else than relayer-controller answers there",
+        ))
+    }
+}

@@ -1,0 +1,129 @@
+//! The command line: which subcommand, with which file, and what the exit code says.
+
+mod check;
+mod demo;
+mod explain;
+mod healthcheck;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Mistakes;
+use crate::policy::{ContainerName, Principal, Verb};
+
+/// Everything went well, or the answer is yes.
+const YES: u8 = 0;
+/// The answer is no.
+const NO: u8 = 1;
+/// Wrong usage, or a configuration with mistakes.
+const MISTAKE: u8 = 2;
+
+/// The least-privilege door to the Docker engine: these verbs on these containers, and nothing else.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = AFTER_HELP)]
+struct Arguments {
+    /// The configuration file
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FILE",
+        env = "RELAYER_CONTROLLER_CONFIG",
+        default_value = "relayer-controller.toml"
+    )]
+    config: PathBuf,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 good, 1 the answer is no, 2 wrong usage or configuration.
+
+Settings of the file can be overridden by environment variables: RELAYER_CONTROLLER_ and the key, with __
+between table and key, such as RELAYER_CONTROLLER_SERVER__LISTEN=127.0.0.1:8089.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API; this is the default
+    Serve,
+    /// Check the configuration file and report every mistake in it
+    Check,
+    /// Say whether a caller may do a verb to a container, and by which rule
+    Explain {
+        /// Who asks
+        #[arg(long = "as", value_name = "PRINCIPAL", default_value = Principal::ANONYMOUS, value_parser = principal)]
+        principal: Principal,
+        /// What is asked, such as `start`
+        #[arg(value_parser = verb())]
+        verb: Verb,
+        /// The container's name, without the prefix
+        container: ContainerName,
+    },
+    /// Ask the running gateway on this machine whether it serves; for compose's health check
+    Healthcheck,
+    /// Serve the API in front of a pretend engine, for a look at it without Docker
+    Demo {
+        /// Where to listen
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8089")]
+        listen: crate::server::Listen,
+    },
+}
+
+/// Reads the arguments, runs the subcommand, and gives the program's exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    // clap itself ends the program for --help (0) and for wrong usage (2).
+    let Arguments { config, command } = Arguments::parse();
+    let code = match command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(&config),
+        Command::Check => check::run(&config),
+        Command::Explain {
+            principal,
+            verb,
+            container,
+        } => explain::run(&config, &principal, verb, &container),
+        Command::Healthcheck => healthcheck::run(&config),
+        Command::Demo { listen } => demo::run(listen),
+    };
+    ExitCode::from(code)
+}
+
+fn verb() -> impl clap::builder::TypedValueParser<Value = Verb> {
+    use clap::builder::{PossibleValuesParser, TypedValueParser};
+    PossibleValuesParser::new(Verb::ALL.map(Verb::as_str))
+        .try_map(|text| text.parse().map_err(|_| "unknown verb"))
+}
+
+fn principal(text: &str) -> Result<Principal, String> {
+    if text == Principal::ANONYMOUS {
+        Ok(Principal::anonymous())
+    } else {
+        Err(format!(
+            "the only principal in this version is `{}`",
+            Principal::ANONYMOUS
+        ))
+    }
+}
+
+/// Says on standard error what is wrong with the configuration.
+#[expect(clippy::print_stderr, reason = "the command line's own output")]
+fn report(mistakes: &Mistakes) -> u8 {
+    eprintln!("{mistakes}");
+    MISTAKE
+}
+
+/// Says a result on standard output.
+#[expect(clippy::print_stdout, reason = "the command line's own output")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+/// Says on standard error why nothing came of it.
+#[expect(clippy::print_stderr, reason = "the command line's own output")]
+fn complain(line: &str) {
+    eprintln!("error: {line}");
+}

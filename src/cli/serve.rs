@@ -1,0 +1,139 @@
+//! `serve`: the gateway in front of a Docker engine.
+
+use std::path::Path;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{MISTAKE, NO, YES, complain, report};
+use crate::app::App;
+use crate::config::{self, Config, Environment};
+use crate::engine::{ContainerId, own_container};
+use crate::server::Listen;
+use crate::telemetry;
+
+pub(super) fn run(file: &Path) -> u8 {
+    let config = match config::load(file, &Environment::of_process()) {
+        Ok(config) => config,
+        Err(mistakes) => return report(&mistakes),
+    };
+    telemetry::start(&config.log);
+    raise_file_limit();
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        file = ?file,
+        prefix = %config.policy.prefix(),
+        containers = config.containers.len(),
+        engine = %config.engine.host,
+        "starting"
+    );
+    with_runtime(config.server.workers, serve(config))
+}
+
+async fn serve(config: Config) -> u8 {
+    let own = own_container();
+    let app = match App::bind(config, own.clone()).await {
+        Ok(app) => app,
+        Err(error) => {
+            complain(&error.to_string());
+            return MISTAKE;
+        }
+    };
+    announce(&app.addresses(), own.as_ref());
+    match app.ready().await {
+        Ok(()) => info!("the engine answers"),
+        Err(error) => {
+            let error = error.to_string();
+            warn!(
+                ?error,
+                "the engine does not answer yet; serving all the same"
+            );
+        }
+    }
+    until_signalled(app).await
+}
+
+/// Says where the gateway listens and what a deployer may not have meant.
+fn announce(listeners: &[Listen], own: Option<&ContainerId>) {
+    for listen in listeners {
+        info!(%listen, "listening");
+    }
+    if let Some(own) = own {
+        info!(container = %own, "running in this container, on which no verb acts");
+    }
+    let is_public = listeners.iter().any(|listen| !listen.is_local());
+    if is_public {
+        warn!(
+            "every caller that reaches a listener is `anonymous` and may do all that the file allows: nobody is asked who they are"
+        );
+    } else if own.is_some() {
+        warn!(
+            "listening on this container's loopback only, which nothing outside it can reach: see `server.listen`"
+        );
+    }
+}
+
+/// Runs the gateway until SIGTERM or SIGINT; a second one does not wait for what is in flight.
+pub(super) async fn until_signalled(app: App) -> u8 {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        complain("the kernel gives no notice of signals");
+        return NO;
+    };
+    let stop = CancellationToken::new();
+    let mut running = std::pin::pin!(app.run(stop.clone()));
+    loop {
+        let name = tokio::select! {
+            drained = running.as_mut() => {
+                if drained {
+                    info!("stopped");
+                    return YES;
+                }
+                warn!("stopped; requests were still in flight after `server.shutdown_timeout`");
+                return NO;
+            }
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        if stop.is_cancelled() {
+            warn!(signal = name, "stopped at once");
+            return NO;
+        }
+        info!(signal = name, "stopping: what is in flight ends first");
+        stop.cancel();
+    }
+}
+
+/// Runs a future on a runtime of its own with this many workers.
+pub(super) fn with_runtime(workers: usize, run: impl Future<Output = u8>) -> u8 {
+    match Builder::new_multi_thread()
+        .worker_threads(workers)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => {
+            let code = runtime.block_on(run);
+            // What is still in flight was given its time.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => {
+            complain(&format!("cannot start {workers} worker threads: {error}"));
+            NO
+        }
+    }
+}
+
+/// Allows this process as many open files as it may have: a connection is one, and many systems begin with 1024.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        warn!(%error, "the limit of open files could not be raised");
+    }
+}
