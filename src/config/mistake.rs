@@ -95,7 +95,7 @@ impl Mistakes {
         list.sort();
         list.dedup();
         Self {
-            name: visible(name).replace('\t', " "),
+            name: message(name),
             text: text.to_owned(),
             list,
         }
@@ -113,23 +113,23 @@ impl Mistakes {
         lines: &Lines<'_>,
         mistake: &Mistake,
     ) -> fmt::Result {
-        let title = Level::ERROR.primary_title(visible(&mistake.what));
+        let title = Level::ERROR.primary_title(message(&mistake.what));
         let mut group = match &mistake.place {
             Place::File => title.element(Origin::path(self.name.as_str())),
             Place::Variable(name) => title.element(Origin::path(format!(
                 "environment variable {}",
-                visible(name)
+                message(name)
             ))),
             Place::Text {
                 line, start, end, ..
             } => title.element(self.snippet(lines, *line, *start..*end)),
         };
         if !mistake.key.is_empty() {
-            let key = Level::NOTE.with_name("key").message(visible(&mistake.key));
+            let key = Level::NOTE.with_name("key").message(message(&mistake.key));
             group = group.element(key);
         }
         if !mistake.hint.is_empty() {
-            group = group.element(Level::HELP.message(visible(&mistake.hint)));
+            group = group.element(Level::HELP.message(message(&mistake.hint)));
         }
         writeln!(f, "{}\n", Renderer::plain().render(&[group]))
     }
@@ -211,6 +211,11 @@ fn visible(text: &str) -> String {
     text.chars().map(visible_char).collect()
 }
 
+/// The same on one line of its own.
+fn message(text: &str) -> String {
+    visible(text).replace('\t', " ")
+}
+
 const fn visible_char(c: char) -> char {
     match c {
         '\t' => c,
@@ -230,5 +235,28 @@ const fn visible_char(c: char) -> char {
         | '\u{fff9}'..='\u{fffb}'
         | '\u{e0000}'..='\u{e0fff}' => char::REPLACEMENT_CHARACTER,
         _ => c,
+    }
+}
+
+#[cfg(test)]
+pub(in crate::config) mod tests {
+    use super::{quoted, visible, visible_char};
+
+    pub(in crate::config) const fn is_invisible(c: char) -> bool {
+        c != char::REPLACEMENT_CHARACTER && visible_char(c) == char::REPLACEMENT_CHARACTER
+    }
+
+    #[test]
+    fn terminals_are_left_alone() {
+        assert_eq!(
+            visible("\u{1b}[31m\u{9b}1m\u{202e}ä\n"),
+            "␛[31m\u{fffd}1m\u{fffd}ä␊"
+        );
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        assert_eq!(quoted(&"ä".repeat(61)), format!("`{}...`", "ä".repeat(60)));
+        assert_eq!(quoted(&"ä".repeat(60)), format!("`{}`", "ä".repeat(60)));
     }
 }
