@@ -37,5 +37,6 @@ pub mod config;
 pub mod engine;
 pub mod gateway;
 pub mod policy;
+pub mod pretend;
 pub mod server;
 pub mod telemetry;

@@ -1,0 +1,91 @@
+//! What all connections share: the containers, the clock, and the fault in force.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use super::fault::Fault;
+use super::state::{Containers, Outlook, Run};
+
+/// The engine behind the socket; it outlives its listener.
+pub(super) struct Engine {
+    containers: Mutex<Containers>,
+    /// Told after every request that may have changed a container.
+    changes: watch::Sender<()>,
+    /// The fault, and the text that a path must contain to meet it.
+    fault: Mutex<Option<(Fault, String)>>,
+    /// One instant on both clocks: dates follow tokio's, so that tests can pause it.
+    origin: (Instant, SystemTime),
+}
+
+impl Engine {
+    pub(super) fn new() -> Self {
+        Self {
+            containers: Mutex::default(),
+            changes: watch::Sender::new(()),
+            fault: Mutex::default(),
+            origin: (Instant::now(), SystemTime::now()),
+        }
+    }
+
+    /// Runs one transition, or one look, on the containers as they are now.
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Containers, SystemTime) -> T) -> T {
+        let now = self.now();
+        let mut containers = lock(&self.containers);
+        containers.settle(now);
+        let done = act(&mut containers, now);
+        // What is due at once is part of the same step: nobody sees a killed process alive.
+        containers.settle(now);
+        drop(containers);
+        done
+    }
+
+    /// As [`Engine::with`], and wakes those who wait for a run to end.
+    pub(super) fn change<T>(&self, act: impl FnOnce(&mut Containers, SystemTime) -> T) -> T {
+        let done = self.with(act);
+        self.changes.send_replace(());
+        done
+    }
+
+    /// Waits until a run has ended. Answers whether its container is still there.
+    pub(super) async fn outlive(&self, run: &Run) -> bool {
+        let mut changes = self.changes.subscribe();
+        loop {
+            let (outlook, now) = self.with(|containers, now| (containers.outlook(run), now));
+            match outlook {
+                Outlook::Over => return true,
+                Outlook::Removed => return false,
+                Outlook::EndsAt(date) => {
+                    let left = date.duration_since(now).unwrap_or_default();
+                    // Whichever comes first, the loop looks again; the sender lives as long as `self`.
+                    drop(timeout(left, changes.changed()).await);
+                }
+                Outlook::GoesOn => drop(changes.changed().await),
+            }
+        }
+    }
+
+    pub(super) fn set_fault(&self, fault: Option<(Fault, String)>) {
+        *lock(&self.fault) = fault;
+    }
+
+    /// The fault that a request for this path meets.
+    pub(super) fn fault(&self, path: &str) -> Option<Fault> {
+        lock(&self.fault)
+            .as_ref()
+            .filter(|(_, text)| path.contains(text))
+            .map(|(fault, _)| *fault)
+    }
+
+    fn now(&self) -> SystemTime {
+        let (instant, date) = self.origin;
+        date + instant.elapsed()
+    }
+}
+
+/// A panic elsewhere leaves nothing half done here: every transition checks first and then changes.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,71 @@
+//! The pretend process inside a running container: it has dates instead of a body.
+//!
+//! It is a well-behaved program that runs as process 1: it exits with 0 on SIGTERM, at once or after the delay that
+//! its container's label asks for; SIGKILL ends it with 137; any other signal (SIGSTOP and the container's own
+//! `StopSignal` too) does nothing. Frozen, it makes no progress, but its clock goes on. Nobody has to run it: whoever
+//! looks first lets happen what was due.
+
+use std::time::{Duration, SystemTime};
+
+/// The exit code of a process that returns from its SIGTERM handler.
+const EXIT_CLEAN: u8 = 0;
+/// The exit code that stands for SIGKILL: 128 + 9.
+const EXIT_KILLED: u8 = 137;
+
+/// One run of a container, told from all others by its process id.
+#[derive(Clone, Debug)]
+pub(super) struct Process {
+    pub(super) pid: u32,
+    pub(super) paused: bool,
+    /// A restart waits for its end, and nothing that a client does can call that off.
+    pub(super) start_again: bool,
+    leaves_at: Option<SystemTime>,
+    killed_at: Option<SystemTime>,
+}
+
+/// How a process ends, if nothing else happens to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) at: SystemTime,
+    pub(super) exit_code: u8,
+}
+
+impl Process {
+    pub(super) const fn new(pid: u32) -> Self {
+        Self {
+            pid,
+            paused: false,
+            start_again: false,
+            leaves_at: None,
+            killed_at: None,
+        }
+    }
+
+    /// Delivers SIGTERM. A second one finds the handler already running.
+    pub(super) fn terminate(&mut self, now: SystemTime, delay: Duration) {
+        self.leaves_at = self.leaves_at.or(now.checked_add(delay));
+    }
+
+    /// Makes sure that SIGKILL comes at this date or earlier.
+    pub(super) fn kill_at(&mut self, date: SystemTime) {
+        self.killed_at = Some(self.killed_at.map_or(date, |earlier| earlier.min(date)));
+    }
+
+    /// Lets a frozen process go on; what was due while it was frozen is due now.
+    pub(super) fn thaw(&mut self, now: SystemTime) {
+        self.paused = false;
+        self.leaves_at = self.leaves_at.map(|date| date.max(now));
+    }
+
+    /// How it is going to end.
+    pub(super) fn end(&self) -> Option<End> {
+        let leaves = self
+            .leaves_at
+            .filter(|_| !self.paused)
+            .map(|at| (at, EXIT_CLEAN));
+        let killed = self.killed_at.map(|at| (at, EXIT_KILLED));
+        // Equal dates go to the clean exit, as they nearly always do for `stop?t=0` on a real engine.
+        let (at, exit_code) = leaves.into_iter().chain(killed).min()?;
+        Some(End { at, exit_code })
+    }
+}
