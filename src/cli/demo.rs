@@ -1,4 +1,123 @@
-//! stub
-pub(super) fn run(_listen: crate::server::Listen) -> u8 {
-    0
+//! `demo`: the same gateway in front of a pretend engine, for somebody who has no Docker at hand.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+
+use super::serve::{until_signalled, with_runtime};
+use super::{MISTAKE, NO, complain, report, say};
+use crate::app::App;
+use crate::config::{self, Config, Environment};
+use crate::pretend::Pretend;
+use crate::server::Listen;
+use crate::telemetry;
+
+/// The file that is shipped, so that the demo shows what a deployer gets.
+const SHIPPED: &str = include_str!("../../relayer-controller.toml");
+
+/// What every line of the start begins with: nobody shall take this for the real thing.
+const MARK: &str = "[demo, pretend engine]";
+
+pub(super) fn run(listen: &Listen) -> u8 {
+    let folder = match Folder::new() {
+        Ok(folder) => folder,
+        Err(error) => {
+            complain(&format!(
+                "cannot make a folder for the pretend engine's socket: {error}"
+            ));
+            return NO;
+        }
+    };
+    let socket = folder.0.join("docker.sock");
+    // Of the environment nothing counts here: a demo looks the same everywhere.
+    let settings = [
+        ("SERVER__LISTEN", listen.to_string()),
+        ("ENGINE__HOST", format!("unix://{}", socket.display())),
+        ("LOG__FILTER", "warn".to_owned()),
+    ];
+    let environment = settings.map(|(key, value)| (format!("RELAYER_CONTROLLER_{key}"), value));
+    let config = match config::parse(
+        "relayer-controller.toml",
+        SHIPPED,
+        &Environment::from_iter(environment),
+    ) {
+        Ok(config) => config,
+        Err(mistakes) => return report(&mistakes),
+    };
+    telemetry::start(&config.log);
+    with_runtime(config.server.workers, serve(config, socket))
+}
+
+async fn serve(config: Config, socket: PathBuf) -> u8 {
+    let pretend = match Pretend::serve(&socket).await {
+        Ok(pretend) => pretend,
+        Err(error) => {
+            complain(&format!(
+                "the pretend engine cannot listen on {}: {error}",
+                socket.display()
+            ));
+            return NO;
+        }
+    };
+    for name in config.containers.keys() {
+        let full_name = config.policy.prefix().full(name);
+        if let Err(error) = pretend.add(full_name.as_str(), &[], true) {
+            complain(&format!(
+                "the pretend engine has no room for {full_name}: {error}"
+            ));
+            return NO;
+        }
+    }
+    let count = config.containers.len();
+    let app = match App::bind(config, None).await {
+        Ok(app) => app,
+        Err(error) => {
+            complain(&error.to_string());
+            complain("`relayer-controller demo --listen 127.0.0.1:PORT` takes another port");
+            return MISTAKE;
+        }
+    };
+    introduce(&app.addresses(), count);
+    until_signalled(app).await
+}
+
+fn introduce(listeners: &[Listen], count: usize) {
+    let curl = match listeners.first() {
+        Some(Listen::Tcp(address)) => format!("http://{address}"),
+        Some(Listen::Unix(path)) => format!("--unix-socket {} http://localhost", path.display()),
+        None => return,
+    };
+    say(&format!(
+        "{MARK} this is not Docker: {count} made-up containers, and nothing on this machine is touched"
+    ));
+    say(&format!(
+        "{MARK} the rules are those of the shipped relayer-controller.toml; try:"
+    ));
+    say(&format!("{MARK}   curl {curl}/containers"));
+    say(&format!(
+        "{MARK}   curl -X POST {curl}/container/ffmpeg-kick/stop"
+    ));
+    say(&format!("{MARK}   curl {curl}/container/ffmpeg-kick"));
+    say(&format!("{MARK} Ctrl-C ends it"));
+}
+
+/// A folder that nobody else can enter, removed with everything in it at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> io::Result<Self> {
+        let path =
+            std::env::temp_dir().join(format!("relayer-controller-demo-{}", std::process::id()));
+        // SECURITY: refuses a folder that is there already, which somebody else may have planted.
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What the system's own cleaning of temporary files will do otherwise.
+        let _left_behind = std::fs::remove_dir_all(&self.0);
+    }
 }

@@ -87,7 +87,7 @@ pub fn main() -> ExitCode {
             container,
         } => explain::run(&config, &principal, verb, &container),
         Command::Healthcheck => healthcheck::run(&config),
-        Command::Demo { listen } => demo::run(listen),
+        Command::Demo { listen } => demo::run(&listen),
     };
     ExitCode::from(code)
 }

@@ -21,7 +21,9 @@ use std::time::Duration;
 
 use crate::policy::{ContainerName, Policy};
 use crate::server::Listen;
-use crate::{engine, server, telemetry};
+use crate::engine;
+use crate::server;
+use crate::telemetry;
 
 pub use environment::Environment;
 pub use mistake::{Mistake, Mistakes, Place};

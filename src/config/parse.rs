@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::policy::Prefix;
 use crate::server::Listen;
-use crate::{engine, server, telemetry};
+use crate::engine;
+use crate::server;
+use crate::telemetry;
 
 use super::check::Check;
 use super::document::Part;

@@ -2,6 +2,7 @@
 
 mod failure;
 mod receipt;
+mod turn;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ pub use failure::Failure;
 pub use receipt::Caller;
 
 use receipt::Receipt;
+use turn::Turns;
 
 use crate::config::Config;
 use crate::engine::{Change, Engine, Error, Look, Outcome, Status, View};
@@ -25,6 +27,7 @@ pub struct Gateway {
     config: Arc<Config>,
     engine: Arc<Engine>,
     changes: TaskTracker,
+    turns: Arc<Turns>,
 }
 
 impl Gateway {
@@ -35,6 +38,7 @@ impl Gateway {
             config,
             engine: Arc::new(engine),
             changes: TaskTracker::new(),
+            turns: Arc::default(),
         }
     }
 
@@ -80,7 +84,8 @@ impl Gateway {
             .map_err(Failure::Engine)
     }
 
-    /// Changes a container's state. Once admitted it runs to its end, also when nobody waits for the answer any more.
+    /// Changes a container's state, in its turn. Once admitted it runs to its end, also when nobody waits for the answer
+    /// any more.
     ///
     /// # Errors
     ///
@@ -92,8 +97,13 @@ impl Gateway {
         name: &ContainerName,
     ) -> Result<(), Failure> {
         let (permitted, receipt) = admit(caller, change, name)?;
-        let engine = Arc::clone(&self.engine);
-        let run = async move { receipt.close(engine.change(permitted).await) };
+        let (engine, turns) = (Arc::clone(&self.engine), Arc::clone(&self.turns));
+        let run = async move {
+            let _turn = turns
+                .take(permitted.operation(), permitted.container())
+                .await;
+            receipt.close(engine.change(permitted).await)
+        };
         // The task is waited for here and, when the caller has gone, by `drain`.
         match self.changes.spawn(run).await {
             Ok(Ok(Outcome::Done)) => Ok(()),
