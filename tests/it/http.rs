@@ -1,0 +1,97 @@
+//! A client for the gateway that sends exactly what it is told, byte for byte.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// What the gateway answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// By lower-case name.
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+}
+
+/// Sends one request on a connection of its own.
+pub(crate) fn ask(address: SocketAddr, method: &str, path: &str) -> Answer {
+    ask_with(address, method, path, "", "")
+}
+
+/// The same with further header lines, each with its `\r\n`, and a body.
+pub(crate) fn ask_with(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Answer {
+    let length = if body.is_empty() {
+        String::new()
+    } else {
+        format!("Content-Length: {}\r\n", body.len())
+    };
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{length}{headers}\r\n{body}"
+    );
+    let answers = exchange(address, request.as_bytes());
+    parse(&answers).unwrap_or_else(|| panic!("{method} {path}: {answers:?}"))
+}
+
+/// Sends bytes and gives back all that comes until the gateway closes, at most 30 s.
+pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = connect(address);
+    // The gateway may have closed already because of what came first.
+    let _closed = stream.write_all(request);
+    read_all(&mut stream)
+}
+
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    stream
+}
+
+/// All that comes until the gateway closes the connection, gracefully or not.
+pub(crate) fn read_all(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut bytes) {
+        assert_ne!(
+            error.kind(),
+            std::io::ErrorKind::WouldBlock,
+            "not closed: {:?}",
+            String::from_utf8_lossy(&bytes)
+        );
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Reads one answer off a text that begins with it and ends with its body.
+pub(crate) fn parse(text: &str) -> Option<Answer> {
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let mut lines = head.lines();
+    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let headers = lines.filter_map(|line| line.split_once(": "));
+    Some(Answer {
+        status,
+        headers: headers
+            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+            .collect(),
+        body: body.to_owned(),
+    })
+}

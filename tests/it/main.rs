@@ -1,0 +1,22 @@
+//! The integration tests: one binary, one module a feature.
+//!
+//! What needs an engine runs on every engine that there is, the pretend one and a real one: see `stage`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod architecture;
+mod engines;
+mod faults;
+mod framing;
+mod http;
+mod names;
+mod program;
+mod recorder;
+mod rows;
+mod running;
+mod stage;

@@ -1,0 +1,390 @@
+//! The program as its user runs it: arguments, exit codes, what it says on which stream, and signals.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::http;
+
+const GOOD: &str = "[server]\nlisten = \"127.0.0.1:0\"\n[engine]\nhost = \"unix:///nowhere/docker.sock\"\n[containers.a]\nallow = [\"status\"]\n";
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relayer-controller"));
+    command.env_clear();
+    command
+}
+
+fn with_file(text: &str) -> (TempDir, Command) {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("relayer-controller.toml"), text).unwrap();
+    let mut command = program();
+    command.current_dir(folder.path());
+    (folder, command)
+}
+
+fn check(output: &Output, code: i32, stdout: &str, stderr: &str) {
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}{complained}");
+    assert!(said.contains(stdout), "{said}");
+    assert!(complained.contains(stderr), "{complained}");
+}
+
+/// A running gateway, killed at the end.
+struct Running(Child);
+
+impl Running {
+    /// Starts it and reads its log to the line that says where it listens.
+    fn start(command: &mut Command) -> (Self, SocketAddr) {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        let address = loop {
+            line.clear();
+            assert_ne!(
+                log.read_line(&mut line).unwrap(),
+                0,
+                "ended without listening"
+            );
+            if let Some((_, address)) = line.trim_end().split_once("listening listen=") {
+                break address.parse().unwrap();
+            }
+        };
+        // Somebody has to read on, or the log stops the gateway.
+        std::thread::spawn(move || log.read_to_string(&mut String::new()));
+        (Self(child), address)
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    fn wait(&mut self) -> Option<i32> {
+        let since = Instant::now();
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(since.elapsed() < Duration::from_secs(10), "does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended_already = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+#[test]
+fn check_says_good_or_everything_that_is_wrong() {
+    let (_folder, mut command) = with_file(GOOD);
+    check(
+        &command.arg("check").output().unwrap(),
+        0,
+        "1 managed container with the prefix `relayer-`",
+        "",
+    );
+    let (_folder, mut command) =
+        with_file("[containers.a]\nallow = [\"strat\"]\nstop_timeout = 3\n[serve]\n");
+    let output = command.arg("check").output().unwrap();
+    for part in [
+        "relayer-controller.toml:2:10",
+        "`start`",
+        "relayer-controller.toml:3:16",
+        "relayer-controller.toml:4:2",
+        "`server`",
+    ] {
+        check(&output, 2, "", part);
+    }
+    let mut shipped = program();
+    check(
+        &shipped
+            .args(["check", "-c", "relayer-controller.toml"])
+            .output()
+            .unwrap(),
+        0,
+        "5 managed",
+        "",
+    );
+}
+
+#[test]
+fn explain_names_the_line() {
+    let (_folder, command) = with_file(GOOD);
+    let mut command = command;
+    check(
+        &command.args(["explain", "status", "a"]).output().unwrap(),
+        0,
+        "containers.a.allow (relayer-controller.toml:6:1)",
+        "",
+    );
+    for (arguments, code, stdout, stderr) in [
+        (
+            ["explain", "start", "a"],
+            1,
+            "not granted by containers.a.allow (relayer-controller.toml:6:1)",
+            "",
+        ),
+        (["explain", "start", "b"], 1, "hidden", ""),
+        (["explain", "strat", "a"], 2, "", "'start'"),
+        (
+            ["explain", "start", "a/b"],
+            2,
+            "",
+            "a name is a letter or digit",
+        ),
+    ] {
+        let (_folder, mut command) = with_file(GOOD);
+        check(
+            &command.args(arguments).output().unwrap(),
+            code,
+            stdout,
+            stderr,
+        );
+    }
+    let (_folder, mut command) = with_file(GOOD);
+    check(
+        &command
+            .args(["explain", "--as", "bot", "start", "a"])
+            .output()
+            .unwrap(),
+        2,
+        "",
+        "anonymous",
+    );
+}
+
+#[test]
+fn wrong_usage_is_2_and_help_is_0() {
+    check(
+        &program().arg("--help").output().unwrap(),
+        0,
+        "Usage: relayer-controller",
+        "",
+    );
+    check(
+        &program().arg("--version").output().unwrap(),
+        0,
+        env!("CARGO_PKG_VERSION"),
+        "",
+    );
+    check(&program().arg("serv").output().unwrap(), 2, "", "'serve'");
+    check(
+        &program()
+            .args(["check", "-c", "/nowhere.toml"])
+            .output()
+            .unwrap(),
+        2,
+        "",
+        "/nowhere.toml",
+    );
+}
+
+#[test]
+fn a_broken_file_starts_nothing() {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let (_folder, mut command) =
+        with_file(&format!("{GOOD}prefx = \"\"\n").replace("127.0.0.1:0", &port.to_string()));
+    check(&command.output().unwrap(), 2, "", "prefx");
+    assert!(TcpListener::bind(port).is_ok());
+}
+
+#[test]
+fn a_listener_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (_folder, mut command) = with_file(&GOOD.replace("127.0.0.1:0", &address));
+    check(
+        &command.output().unwrap(),
+        2,
+        "",
+        &format!("cannot listen on {address}: Address already in use"),
+    );
+}
+
+#[test]
+fn serves_without_an_engine_and_stops_on_a_signal() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let (folder, mut command) = with_file(GOOD);
+        let (mut gateway, address) = Running::start(&mut command);
+        assert_eq!(http::ask(address, "GET", "/health").body, "\"ok\"");
+        assert_eq!(http::ask(address, "GET", "/ready").status, 503);
+        let error = http::ask(address, "GET", "/containers").body;
+        assert!(
+            error.contains("cannot reach the engine at unix:///nowhere/docker.sock"),
+            "{error}"
+        );
+
+        let health = |address: &str| {
+            let mut command = program();
+            command
+                .current_dir(folder.path())
+                .env("RELAYER_CONTROLLER_SERVER__LISTEN", address)
+                .arg("healthcheck");
+            command.output().unwrap()
+        };
+        check(&health(&address.to_string()), 0, "healthy", "");
+        // A file that somebody broke meanwhile does not make a running gateway ill.
+        fs::write(folder.path().join("relayer-controller.toml"), "broken = [").unwrap();
+        check(&health(&address.to_string()), 0, "healthy", "");
+
+        let _idle = http::connect(address);
+        let told = Instant::now();
+        gateway.signal(signal);
+        assert_eq!(gateway.wait(), Some(0));
+        assert!(
+            told.elapsed() < Duration::from_secs(2),
+            "an idle connection held it up"
+        );
+        check(&health(&address.to_string()), 1, "", "refused");
+    }
+}
+
+#[test]
+fn listens_on_a_unix_socket_and_takes_over_a_stale_one() {
+    let (folder, mut command) = with_file(GOOD);
+    let socket = folder.path().join("gateway.sock");
+    let listen = format!("unix:{},127.0.0.1:0", socket.display());
+    command.env("RELAYER_CONTROLLER_SERVER__LISTEN", &listen);
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    let mut child = command.stderr(Stdio::piped()).spawn().map(Running).unwrap();
+    wait_for_socket(&socket);
+    assert_eq!(
+        fs::metadata(&socket).unwrap().permissions().mode() & 0o777,
+        0o660
+    );
+    let healthcheck = |listen: &str| {
+        let mut command = program();
+        command
+            .current_dir(folder.path())
+            .env("RELAYER_CONTROLLER_SERVER__LISTEN", listen)
+            .arg("healthcheck");
+        command.output().unwrap()
+    };
+    check(
+        &healthcheck(&format!("unix:{}", socket.display())),
+        0,
+        "healthy",
+        "",
+    );
+
+    // A second one finds it in use.
+    let (_other, mut second) = with_file(GOOD);
+    let output = second
+        .env(
+            "RELAYER_CONTROLLER_SERVER__LISTEN",
+            format!("unix:{}", socket.display()),
+        )
+        .output();
+    check(&output.unwrap(), 2, "", "another program listens there");
+
+    child.signal(Signal::TERM);
+    assert_eq!(child.wait(), Some(0));
+    assert!(!socket.exists(), "its file is left behind");
+
+    // A file that is no socket is not removed.
+    fs::write(&socket, "precious").unwrap();
+    let (_other, mut third) = with_file(GOOD);
+    let output = third
+        .env(
+            "RELAYER_CONTROLLER_SERVER__LISTEN",
+            format!("unix:{}", socket.display()),
+        )
+        .output();
+    check(
+        &output.unwrap(),
+        2,
+        "",
+        "a file that is no socket is in the way",
+    );
+    assert_eq!(fs::read_to_string(&socket).unwrap(), "precious");
+}
+
+fn wait_for_socket(path: &Path) {
+    let since = Instant::now();
+    let answers = || std::os::unix::net::UnixStream::connect(path).is_ok();
+    while !(path
+        .metadata()
+        .is_ok_and(|file| file.file_type().is_socket())
+        && answers())
+    {
+        assert!(since.elapsed() < Duration::from_secs(10), "no socket");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_socket_that_is_closed_to_us() {
+    let folder = TempDir::new_in("/tmp").unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let socket = folder.path().join("docker.sock");
+    let _engine = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o000)).unwrap();
+    let text = GOOD.replace("/nowhere/docker.sock", socket.to_str().unwrap());
+    fs::write(folder.path().join("relayer-controller.toml"), text).unwrap();
+    let mut command = program();
+    command.current_dir(folder.path());
+    if rustix::process::geteuid().is_root() {
+        // Nothing is closed to root.
+        std::os::unix::process::CommandExt::uid(&mut command, 65534);
+    }
+    let (_gateway, address) = Running::start(&mut command);
+    let error = http::ask(address, "GET", "/containers").body;
+    let us = rustix::process::geteuid().as_raw();
+    for part in [
+        "Permission denied",
+        &format!("the socket belongs to uid {us}"),
+        "mode 000",
+        "group_add",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn the_demo_says_what_it_is() {
+    let mut child = program()
+        .args(["demo", "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut demo = Running(child);
+    let lines: Vec<String> = lines.take(6).map(Result::unwrap).collect();
+    for line in &lines {
+        assert!(line.starts_with("[demo, pretend engine]"), "{line}");
+    }
+    let (_, rest) = lines
+        .iter()
+        .find_map(|line| line.split_once("curl http://"))
+        .unwrap();
+    let address: SocketAddr = rest.split('/').next().unwrap().parse().unwrap();
+    let all = http::ask(address, "GET", "/containers").json();
+    assert_eq!(all["containers"].as_array().unwrap().len(), 5);
+    let stopped = http::ask(address, "POST", "/container/ffmpeg-kick/stop").body;
+    assert_eq!(stopped, r#"{"status":"stopped","container":"ffmpeg-kick"}"#);
+    let status = http::ask(address, "GET", "/container/ffmpeg-kick/status").body;
+    assert_eq!(
+        status,
+        r#"{"container":"ffmpeg-kick","status":"exited","running":false}"#
+    );
+    demo.signal(Signal::INT);
+    assert_eq!(demo.wait(), Some(0));
+}

@@ -1,0 +1,67 @@
+//! A relay between gateway and engine that writes down what passes, so that a test can see what reached the engine.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, client, server};
+use hyper_util::rt::TokioIo;
+use tokio::net::{UnixListener, UnixStream};
+
+/// The requests that reached the engine, as `METHOD target`.
+#[derive(Clone, Default)]
+pub(crate) struct Record(Arc<Mutex<Vec<String>>>);
+
+impl Record {
+    /// What came since the last time.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
+    /// Of what came since the last time, all that changes something.
+    pub(crate) fn take_changes(&self) -> Vec<String> {
+        let mut taken = self.take();
+        taken.retain(|request| !request.starts_with("GET ") && !request.starts_with("HEAD "));
+        taken
+    }
+}
+
+/// Relays every connection to `listener` to the engine, for as long as the runtime runs.
+pub(crate) async fn relay(listener: UnixListener, engine: PathBuf, record: Record) {
+    loop {
+        let Ok((accepted, _)) = listener.accept().await else {
+            return;
+        };
+        let (engine, record) = (engine.clone(), record.clone());
+        tokio::spawn(async move {
+            let Ok(upstream) = UnixStream::connect(engine).await else {
+                return;
+            };
+            let Ok((sender, connection)) =
+                client::conn::http1::handshake(TokioIo::new(upstream)).await
+            else {
+                return;
+            };
+            tokio::spawn(connection);
+            let sender = tokio::sync::Mutex::new(sender);
+            let service = service_fn(|request| pass(request, &sender, &record));
+            let served = server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(accepted), service);
+            // Either side may break off, as in the tests of hang-ups.
+            let _broken_off = served.await;
+        });
+    }
+}
+
+async fn pass(
+    request: Request<Incoming>,
+    sender: &tokio::sync::Mutex<client::conn::http1::SendRequest<Incoming>>,
+    record: &Record,
+) -> Result<Response<Incoming>, hyper::Error> {
+    let line = format!("{} {}", request.method(), request.uri());
+    record.0.lock().unwrap().push(line);
+    let mut sender = sender.lock().await;
+    sender.ready().await?;
+    sender.send_request(request).await
+}

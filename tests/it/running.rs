@@ -1,0 +1,313 @@
+//! Changes that run to their end, races that have one winner, and a stop that loses nothing.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::Write;
+use std::net::Shutdown;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::http::{self, connect, read_all};
+use crate::stage::{Stage, on_each_engine};
+
+const FIVE: &str = r#"
+[containers.c0]
+allow = ["status", "start", "stop", "restart"]
+[containers.c1]
+allow = ["status", "start", "stop", "restart"]
+[containers.c2]
+allow = ["status", "start", "stop", "restart"]
+[containers.c3]
+allow = ["status", "start", "stop", "restart"]
+[containers.c4]
+allow = ["status", "start", "stop", "restart"]
+"#;
+
+#[test]
+fn of_two_racing_starts_one_wins() {
+    on_each_engine(FIVE, |stage| {
+        stage.container("c0");
+        for _ in 0..5 {
+            let mut statuses: Vec<_> = thread::scope(|scope| {
+                let racers: Vec<_> = (0..8)
+                    .map(|_| scope.spawn(|| stage.post("/container/c0/start").status))
+                    .collect();
+                racers
+                    .into_iter()
+                    .map(|racer| racer.join().unwrap())
+                    .collect()
+            });
+            statuses.sort_unstable();
+            assert_eq!(
+                statuses,
+                [200, 409, 409, 409, 409, 409, 409, 409],
+                "{}",
+                stage.kind
+            );
+            assert_eq!(stage.post("/container/c0/stop").status, 200);
+        }
+    });
+}
+
+#[test]
+fn the_others_stay_untouched() {
+    on_each_engine(FIVE, |stage| {
+        let ids: Vec<_> = (0..5).map(|i| stage.running(&format!("c{i}"))).collect();
+        let bystander = stage.running("bystander");
+        let started = |id: &String| stage.engine.inspect(id)["State"]["StartedAt"].clone();
+        let before: Vec<_> = ids.iter().chain([&bystander]).map(started).collect();
+        for verb in ["restart", "stop", "start"] {
+            assert_eq!(stage.post(&format!("/container/c2/{verb}")).status, 200);
+        }
+        let after: Vec<_> = ids.iter().chain([&bystander]).map(started).collect();
+        for (i, (before, after)) in before.iter().zip(&after).enumerate() {
+            assert_eq!(
+                before == after,
+                i != 2,
+                "container {i} on the {} engine",
+                stage.kind
+            );
+        }
+    });
+}
+
+/// 500 quick requests of 16 clients on 5 containers: no 5xx, and each container ends as its last answer says.
+#[test]
+fn a_storm_of_changes() {
+    on_each_engine(FIVE, |stage| {
+        let ids: Vec<_> = (0..5).map(|i| stage.container(&format!("c{i}"))).collect();
+        let log = storm(stage);
+        assert_eq!(log.len(), 500);
+        for (container, id) in ids.iter().enumerate() {
+            let events: Vec<_> = log
+                .iter()
+                .filter(|event| event.container == container)
+                .collect();
+            explain(&events, &stage.engine.state(id), stage.kind);
+            let status = stage.get(&format!("/container/c{container}/status")).json();
+            assert_eq!(status["status"], stage.engine.state(id), "{}", stage.kind);
+        }
+    });
+}
+
+#[derive(Debug)]
+struct Event {
+    container: usize,
+    verb: &'static str,
+    status: u16,
+    begun: Instant,
+    ended: Instant,
+}
+
+fn storm(stage: &Stage) -> Vec<Event> {
+    let clients = |client: usize| {
+        let mut events = Vec::new();
+        // 16 clients, 500 requests in all.
+        let count = if client < 4 { 32 } else { 31 };
+        for i in 0..count {
+            let container = (client * 7 + i * 3) % 5;
+            let verb = ["start", "stop", "restart", "stop", "start"][(client + i) % 5];
+            let begun = Instant::now();
+            let answer = stage.post(&format!("/container/c{container}/{verb}"));
+            assert!(
+                matches!(answer.status, 200 | 409),
+                "{verb} c{container} on {}: {answer:?}",
+                stage.kind
+            );
+            events.push(Event {
+                container,
+                verb,
+                status: answer.status,
+                begun,
+                ended: Instant::now(),
+            });
+        }
+        events
+    };
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..16)
+            .map(|client| scope.spawn(move || clients(client)))
+            .collect();
+        running
+            .into_iter()
+            .flat_map(|client| client.join().unwrap())
+            .collect()
+    })
+}
+
+/// Asserts that there is an order of the events, true to their times, in which every answer is right and the end is the
+/// state that was found.
+fn explain(events: &[&Event], finally: &str, kind: &str) {
+    assert!(events.len() <= 128, "one bit an event");
+    let all = u128::MAX >> (128 - events.len());
+    // Depth first; what was reached once need not be tried again.
+    let (mut seen, mut open) = (HashSet::new(), vec![(0_u128, false)]);
+    while let Some((done, runs)) = open.pop() {
+        if done == all && runs == (finally == "running") {
+            return;
+        }
+        let left = || (0..events.len()).filter(|i| done & (1 << i) == 0);
+        // Nothing can come after an event that ended before it began.
+        let first_end = left().map(|i| events[i].ended).min();
+        for i in left().filter(|i| first_end.is_some_and(|end| events[*i].begun <= end)) {
+            if let Some(runs) = after(events[i], runs)
+                && seen.insert((done | 1 << i, runs))
+            {
+                open.push((done | 1 << i, runs));
+            }
+        }
+    }
+    panic!("{kind}: no order explains these and the end {finally}: {events:#?}");
+}
+
+/// Whether the container runs after an event, if the event's answer is right for what was before it.
+fn after(event: &Event, runs: bool) -> Option<bool> {
+    match (event.verb, event.status) {
+        ("start", 200) => (!runs).then_some(true),
+        ("start", 409) => runs.then_some(true),
+        ("stop", 200) => runs.then_some(false),
+        ("stop", 409) => (!runs).then_some(false),
+        ("restart", 200) => Some(true),
+        _ => None,
+    }
+}
+
+/// A caller that hangs up does not end what it began.
+#[test]
+fn a_change_outlives_its_caller() {
+    on_each_engine(FIVE, |stage| {
+        let id = slow_to_stop(stage, "c0");
+        let mut stream = connect(stage.address);
+        stream
+            .write_all(b"POST /container/c0/stop HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        wait(|| {
+            stage
+                .record
+                .take_changes()
+                .iter()
+                .any(|request| request.contains("/stop"))
+        });
+        stream.shutdown(Shutdown::Both).unwrap();
+        drop(stream);
+        wait(|| stage.engine.state(&id) == "exited");
+    });
+}
+
+/// Told to stop, the gateway answers what is in flight, closes what is idle, and takes no more.
+#[test]
+fn a_stop_loses_nothing() {
+    on_each_engine(FIVE, |stage| {
+        let id = slow_to_stop(stage, "c0");
+        let mut idle = connect(stage.address);
+        let mut busy = connect(stage.address);
+        busy.write_all(b"POST /container/c0/stop HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        wait(|| {
+            stage
+                .record
+                .take_changes()
+                .iter()
+                .any(|request| request.contains("/stop"))
+        });
+        assert!(stage.stop(), "drained in time");
+        let answer = http::parse(&read_all(&mut busy)).unwrap();
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (200, r#"{"status":"stopped","container":"c0"}"#)
+        );
+        assert_eq!(read_all(&mut idle), "");
+        assert_eq!(stage.engine.state(&id), "exited");
+        assert!(
+            std::net::TcpStream::connect(stage.address).is_err(),
+            "still listening"
+        );
+    });
+}
+
+/// The same when its caller has hung up before the stop.
+#[test]
+fn a_stop_waits_for_what_nobody_waits_for() {
+    on_each_engine(FIVE, |stage| {
+        let id = slow_to_stop(stage, "c0");
+        let mut stream = connect(stage.address);
+        stream
+            .write_all(b"POST /container/c0/stop HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        wait(|| {
+            stage
+                .record
+                .take_changes()
+                .iter()
+                .any(|request| request.contains("/stop"))
+        });
+        drop(stream);
+        assert!(stage.stop(), "drained in time");
+        assert_eq!(stage.engine.state(&id), "exited");
+    });
+}
+
+/// Makes and starts a container that takes a second to stop.
+fn slow_to_stop(stage: &Stage, name: &str) -> String {
+    let id = stage.engine.create_with(
+        &format!("{}{name}", stage.prefix),
+        "trap 'sleep 1; exit 0' TERM; while :; do sleep 1 & wait $!; done",
+        &json!({ "pretend.stop-delay": "1000" }),
+    );
+    stage.engine.post(&format!("/containers/{id}/start"));
+    id
+}
+
+/// Waits, at most ten seconds, until something is so.
+fn wait(so: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !so() {
+        assert!(
+            since.elapsed() < Duration::from_secs(10),
+            "it never came to be so"
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Who reads after an answer reads what the answer said, whoever else acts meanwhile on other containers.
+#[test]
+fn a_status_agrees_with_the_answer_before_it() {
+    on_each_engine(FIVE, |stage| {
+        let expected = BTreeMap::from([
+            ("start", "running"),
+            ("stop", "exited"),
+            ("restart", "running"),
+        ]);
+        (0..5).for_each(|i| drop(stage.container(&format!("c{i}"))));
+        thread::scope(|scope| {
+            for i in 0..5 {
+                let (expected, stage) = (&expected, &*stage);
+                scope.spawn(move || {
+                    for verb in [
+                        "start", "stop", "restart", "stop", "start", "restart", "stop",
+                    ] {
+                        assert_eq!(
+                            stage.post(&format!("/container/c{i}/{verb}")).status,
+                            200,
+                            "{verb}"
+                        );
+                        let status = stage.get(&format!("/container/c{i}/status")).json();
+                        assert_eq!(
+                            status["status"], expected[verb],
+                            "{verb} on the {} engine",
+                            stage.kind
+                        );
+                        let all = stage.get("/containers").json();
+                        assert_eq!(
+                            all["containers"][i]["status"], expected[verb],
+                            "{verb} on {}",
+                            stage.kind
+                        );
+                    }
+                });
+            }
+        });
+    });
+}
