@@ -1,0 +1,351 @@
+//! The figures of the README, measured on a real engine: run `benches/run`, which prepares all that this needs.
+//!
+//! What is compared is measured in turn, pair by pair, so that a machine that grows slower does so for both.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::panic,
+    reason = "a benchmark that cannot go on has failed"
+)]
+
+use std::env;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const IMAGE: &str = "busybox:latest";
+const PROGRAM: &str = "trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done";
+const NAMES: [&str; 5] = [
+    "ffmpeg-kick",
+    "ffmpeg-offline",
+    "ffmpeg-cam-dev",
+    "muxer",
+    "nginx-rtmp",
+];
+
+fn main() {
+    let program = PathBuf::from(
+        env::var("RELAYER_BENCH_PROGRAM").unwrap_or_else(|_| panic!("run `benches/run`")),
+    );
+    let engine = env::var("RELAYER_TEST_ENGINE").unwrap_or_else(|_| panic!("run `benches/run`"));
+    let engine = PathBuf::from(engine.strip_prefix("unix://").unwrap());
+    let stage = Stage::new(&engine);
+
+    println!("| what | measured | to reach |");
+    println!("|---|---|---|");
+    let size = fs::metadata(&program).unwrap().len();
+    row(
+        "binary, static",
+        &format!("{:.2} MiB", mebibytes(size)),
+        "≤ 8 MiB",
+    );
+    let starts = (0..21)
+        .map(|_| start_to_first_answer(&program, &stage))
+        .collect();
+    row(
+        "start to first answer, median of 21",
+        &milliseconds(median(starts)),
+        "≤ 20 ms",
+    );
+    row(
+        "idle memory after a thousand requests",
+        &format!("{:.2} MiB", mebibytes(idle_memory(&program, &stage))),
+        "≤ 8 MiB",
+    );
+    status(&program, &stage);
+    restart(&program, &stage);
+}
+
+fn row(what: &str, measured: &str, reach: &str) {
+    println!("| {what} | {measured} | {reach} |");
+}
+
+/// The engine's own inspect and our status, each over one connection that is kept, one after the other.
+fn status(program: &Path, stage: &Stage) {
+    let gateway = Gateway::start(program, stage, &stage.engine);
+    let mut direct = UnixStream::connect(&stage.engine).unwrap();
+    let mut ours = TcpStream::connect(gateway.address).unwrap();
+    ours.set_nodelay(true).unwrap();
+    let inspect = get(&format!("/v1.41/containers/{}muxer/json", stage.prefix));
+    let status = get("/container/muxer/status");
+    let (mut theirs_took, mut ours_took) = (Vec::new(), Vec::new());
+    for _ in 0..3000 {
+        theirs_took.push(exchange(&mut direct, &inspect));
+        ours_took.push(exchange(&mut ours, &status));
+    }
+    let (theirs, ours) = (median(theirs_took), median(ours_took));
+    row(
+        "the engine's own inspect, median of 3,000",
+        &milliseconds(theirs),
+        "",
+    );
+    row(
+        "`GET /container/x/status`, in turn with it",
+        &milliseconds(ours),
+        "",
+    );
+    row(
+        "added by the gateway",
+        &milliseconds(ours.saturating_sub(theirs)),
+        "≤ 0.15 ms",
+    );
+}
+
+/// What a restart takes beside the engine's own work on it, which a relay in between measures in the same request.
+fn restart(program: &Path, stage: &Stage) {
+    let (relay, engine_took) = relay(stage);
+    let gateway = Gateway::start(program, stage, &relay);
+    let mut ours = TcpStream::connect(gateway.address).unwrap();
+    ours.set_nodelay(true).unwrap();
+    let restart = "POST /container/muxer/restart HTTP/1.1\r\nHost: x\r\n\r\n";
+    let (mut wholes, mut added) = (Vec::new(), Vec::new());
+    for _ in 0..40 {
+        let whole = exchange(&mut ours, restart);
+        let theirs: Duration = engine_took.try_iter().sum();
+        wholes.push(whole);
+        added.push(whole.saturating_sub(theirs));
+    }
+    row(
+        "`POST /container/x/restart`, median of 40",
+        &milliseconds(median(wholes)),
+        "",
+    );
+    row(
+        "of that, not the engine's restart",
+        &milliseconds(median(added)),
+        "≤ 1 ms",
+    );
+}
+
+/// A relay to the engine for one connection at a time; tells how long each restart took the engine.
+fn relay(stage: &Stage) -> (PathBuf, Receiver<Duration>) {
+    let path = stage.folder.join("relay.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let (tell, told) = channel();
+    let engine = stage.engine.clone();
+    thread::spawn(move || {
+        for accepted in listener.incoming() {
+            let (engine, tell) = (UnixStream::connect(&engine).unwrap(), tell.clone());
+            thread::spawn(move || pass(accepted.unwrap(), engine, &tell));
+        }
+    });
+    (path, told)
+}
+
+fn pass(mut client: UnixStream, mut engine: UnixStream, tell: &Sender<Duration>) {
+    let mut buffer = vec![0; 64 * 1024];
+    // The gateway sends one request, whole, and waits for its answer.
+    while let Ok(length @ 1..) = client.read(&mut buffer) {
+        let request = String::from_utf8_lossy(buffer.get(..length).unwrap()).into_owned();
+        let sent = Instant::now();
+        engine.write_all(request.as_bytes()).unwrap();
+        let answer = read_answer(&mut engine);
+        if request.starts_with("POST ") {
+            tell.send(sent.elapsed()).unwrap();
+        }
+        if client.write_all(&answer).is_err() {
+            return;
+        }
+    }
+}
+
+fn start_to_first_answer(program: &Path, stage: &Stage) -> Duration {
+    let begun = Instant::now();
+    let gateway = Gateway::start(program, stage, &stage.engine);
+    let took = begun.elapsed();
+    drop(gateway);
+    took
+}
+
+fn idle_memory(program: &Path, stage: &Stage) -> u64 {
+    let gateway = Gateway::start(program, stage, &stage.engine);
+    let mut connection = TcpStream::connect(gateway.address).unwrap();
+    for path in [
+        "/containers",
+        "/container/muxer",
+        "/container/muxer/status",
+        "/health",
+    ] {
+        for _ in 0..250 {
+            exchange(&mut connection, &get(path));
+        }
+    }
+    drop(connection);
+    thread::sleep(Duration::from_secs(1));
+    let status = fs::read_to_string(format!("/proc/{}/status", gateway.child.id())).unwrap();
+    let resident = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    resident
+        .trim()
+        .trim_end_matches(" kB")
+        .parse::<u64>()
+        .unwrap()
+        * 1024
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
+}
+
+/// Sends a request and reads its whole answer, which must be a good one.
+fn exchange<S: Read + Write>(stream: &mut S, request: &str) -> Duration {
+    let sent = Instant::now();
+    stream.write_all(request.as_bytes()).unwrap();
+    let answer = read_answer(stream);
+    let took = sent.elapsed();
+    assert!(
+        answer.starts_with(b"HTTP/1.1 2"),
+        "{request}{}",
+        String::from_utf8_lossy(&answer)
+    );
+    took
+}
+
+/// Reads one answer off a connection that stays open.
+fn read_answer(stream: &mut impl Read) -> Vec<u8> {
+    let mut answer = Vec::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let length = stream.read(&mut buffer).unwrap();
+        assert_ne!(length, 0, "closed");
+        answer.extend_from_slice(buffer.get(..length).unwrap());
+        let text = String::from_utf8_lossy(&answer).to_lowercase();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let announced = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+        let complete = match announced {
+            Some(announced) => body.len() >= announced,
+            None => !head.contains("transfer-encoding: chunked") || body.ends_with("0\r\n\r\n"),
+        };
+        if complete {
+            return answer;
+        }
+    }
+}
+
+fn median(mut durations: Vec<Duration>) -> Duration {
+    durations.sort_unstable();
+    *durations.get(durations.len() / 2).unwrap()
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{:.3} ms", duration.as_secs_f64() * 1e3)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1024 * 1024)
+}
+
+/// Five containers on the engine, removed at the end.
+struct Stage {
+    engine: PathBuf,
+    prefix: String,
+    folder: PathBuf,
+}
+
+impl Stage {
+    fn new(engine: &Path) -> Self {
+        let prefix = format!("rcb-{}-", std::process::id());
+        let folder = env::temp_dir().join(&prefix);
+        fs::create_dir(&folder).unwrap();
+        let stage = Self {
+            engine: engine.to_owned(),
+            prefix,
+            folder,
+        };
+        for name in NAMES {
+            let body = format!(
+                r#"{{"Image":"{IMAGE}","Cmd":["/bin/sh","-c","{PROGRAM}"],"HostConfig":{{"NetworkMode":"none"}}}}"#
+            );
+            stage.ask(
+                "POST",
+                &format!("/containers/create?name={}{name}", stage.prefix),
+                &body,
+            );
+            stage.ask(
+                "POST",
+                &format!("/containers/{}{name}/start", stage.prefix),
+                "",
+            );
+        }
+        stage
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) {
+        let mut stream = UnixStream::connect(&self.engine).unwrap();
+        let length = body.len();
+        let head = format!(
+            "{method} /v1.41{path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        );
+        exchange(
+            &mut stream,
+            &format!("{head}Content-Length: {length}\r\n\r\n{body}"),
+        );
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        for name in NAMES {
+            self.ask(
+                "DELETE",
+                &format!("/containers/{}{name}?force=1", self.prefix),
+                "",
+            );
+        }
+        fs::remove_dir_all(&self.folder).unwrap();
+    }
+}
+
+/// A running gateway that has answered once.
+struct Gateway {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Gateway {
+    fn start(program: &Path, stage: &Stage, engine: &Path) -> Self {
+        let address = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let child = Command::new(program)
+            .args(["--config", "relayer-controller.toml"])
+            .env("RELAYER_CONTROLLER_PREFIX", &stage.prefix)
+            .env("RELAYER_CONTROLLER_SERVER__LISTEN", address.to_string())
+            .env(
+                "RELAYER_CONTROLLER_ENGINE__HOST",
+                format!("unix://{}", engine.display()),
+            )
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let gateway = Self { child, address };
+        loop {
+            if let Ok(mut stream) = TcpStream::connect(address) {
+                exchange(&mut stream, &get("/health"));
+                return gateway;
+            }
+            thread::sleep(Duration::from_micros(200));
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
