@@ -19,10 +19,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::policy::{ContainerName, Policy};
-use crate::server::Listen;
 use crate::engine;
+use crate::policy::{ContainerName, Policy};
 use crate::server;
+use crate::server::Listen;
 use crate::telemetry;
 
 pub use environment::Environment;

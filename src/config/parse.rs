@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::policy::Prefix;
-use crate::server::Listen;
 use crate::engine;
+use crate::policy::Prefix;
 use crate::server;
+use crate::server::Listen;
 use crate::telemetry;
 
 use super::check::Check;

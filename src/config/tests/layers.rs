@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::{LEAST, read};
 use crate::config::{Environment, listeners, load};
+use crate::engine;
 use crate::policy::{Decision, Denial, Principal, Verb};
-use crate::{engine, server};
+use crate::server;
 
 fn prefix(text: &str, variables: &[&str]) -> String {
     read(text, variables).unwrap().policy.prefix().to_string()
