@@ -8,7 +8,7 @@ use super::document::{Document, Part, key};
 use super::environment::Variable;
 use super::hint;
 use super::mistake::{Mistake, Place, quoted};
-use super::raw::{Field, Root, SETTINGS, Unknown};
+use super::raw::{Field, Root, SETTINGS, TABLES, Unknown, keys};
 
 /// The layers in force and what is wrong with them.
 pub(super) struct Check<'a> {
@@ -98,6 +98,15 @@ impl<'a> Check<'a> {
         self.add(path, part, what, hint);
     }
 
+    /// What stands at a path, as it is written.
+    fn written(&self, path: &[&str]) -> &str {
+        match (self.given.get(&key(path)), self.document.entry(path)) {
+            (Some((_, text)), _) => text,
+            (None, Some(entry)) => self.document.lines().slice(entry.value),
+            (None, None) => "",
+        }
+    }
+
     /// What stands at a path, in words.
     fn found(&self, path: &[&str], part: Part) -> String {
         if let Some((_, text)) = self.given.get(&key(path)) {
@@ -119,9 +128,8 @@ impl<'a> Check<'a> {
             Field::Given(value) => Some(value),
             Field::Absent => None,
             Field::Wrong => {
-                let text = self.document.entry(path).map(|entry| entry.value);
-                let text = text.map_or("", |span| self.document.lines().slice(span));
-                self.wrong_type(path, Part::Value, due, hint(text));
+                let hint = hint(self.written(path));
+                self.wrong_type(path, Part::Value, due, hint);
                 None
             }
         }
@@ -135,6 +143,11 @@ impl<'a> Check<'a> {
     }
 
     /// Notes the keys that nobody knows in a table of settings.
+    pub(super) fn unknown_settings(&mut self, table: &str, unknown: &Unknown) {
+        self.unknown(&[table], unknown, &keys(table).collect::<Vec<_>>());
+    }
+
+    /// Notes the keys that nobody knows in any table.
     pub(super) fn unknown(&mut self, table: &[&str], unknown: &Unknown, known: &[&'static str]) {
         for name in unknown.keys() {
             let path: Vec<&str> = table.iter().copied().chain([name.as_str()]).collect();
@@ -144,6 +157,17 @@ impl<'a> Check<'a> {
             };
             self.add(&path, Part::Key, what, hint);
         }
+    }
+
+    /// Whether an unknown table at the top is meant for a container, or for all of them.
+    pub(super) fn is_container_table(&self, name: &str) -> bool {
+        hint::nearest(name, TABLES) == Some("containers")
+            || self.document.entry(&[name, "allow"]).is_some()
+    }
+
+    /// The variable that gives a setting.
+    pub(super) fn giver(&self, key: &str) -> Option<&str> {
+        self.given.get(key).map(|(variable, _)| variable.as_str())
     }
 
     fn unknown_key(&self, table: &[&str], name: &str, known: &[&'static str]) -> (String, String) {
@@ -164,8 +188,17 @@ impl<'a> Check<'a> {
                 "it stands at the top of the file, above the first `[table]`".to_owned()
             }
             (Some((owner, _, _)), _) => format!("it belongs in `[{owner}]`"),
-            (None, Some(near)) => format!("did you mean `{near}`?"),
-            (None, None) => format!("known here: {}", hint::list(known.iter().copied(), "and")),
+            (None, Some(near)) => hint::did_you_mean(near),
+            (None, None) => {
+                let all = SETTINGS.iter().filter(|(owner, _, _)| !owner.is_empty());
+                let near = hint::nearest(name, all.clone().map(|(_, key, _)| *key));
+                match all.clone().find(|(_, key, _)| Some(*key) == near) {
+                    Some((owner, near, _)) => {
+                        format!("did you mean `{near}`? it belongs in `[{owner}]`")
+                    }
+                    None => format!("known here: {}", hint::list(known.iter().copied(), "and")),
+                }
+            }
         };
         (what, hint)
     }
@@ -174,14 +207,15 @@ impl<'a> Check<'a> {
 /// What is known to come, and must not be taken for a protection that is there already.
 fn planned(table: &[&str], name: &str) -> Option<(String, String)> {
     let promise = match (table, name) {
-        ([], "roles" | "principals") => "everybody who can connect may do what `allow` says",
-        ([], "limits") => "nothing would be limited",
-        (["containers", _], "cooldown") => "nothing would wait",
-        (["containers", _], "exec") => "no command could be run",
-        (["engine"], "tls") => "the connection would not be protected",
+        ([], "roles" | "principals") => {
+            "a protection that does not exist: everybody who can connect may do what `allow` says"
+        }
+        ([], "limits") | (["engine"], "tls") => "a protection that does not exist",
+        (["containers", _], "cooldown") => "a pause that does not exist",
+        (["containers", _], "exec") => "commands that do not exist",
         _ => return None,
     };
-    let hint = format!("remove it: {promise}");
+    let hint = format!("remove it, for it promises {promise}");
     Some((
         format!("{} is not supported by this version", quoted(name)),
         hint,

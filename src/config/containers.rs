@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use figment::value::Value;
+
 use crate::policy::{Ceiling, ContainerName, Prefix, Rule, Verb, VerbSet};
 
 use super::ContainerSettings;
@@ -10,10 +12,10 @@ use super::check::Check;
 use super::document::Part;
 use super::hint;
 use super::mistake::quoted;
-use super::raw::{CONTAINER_KEYS, Container, Field, Unknown};
+use super::raw::{CONTAINER_KEYS, Container, Field, Root, Unknown};
 
 /// The longest that a container may be given to stop by itself.
-const MAX_STOP_TIMEOUT: Duration = Duration::from_secs(3600);
+const MAX_STOP_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// What is said of the containers, by name.
 pub(super) type Containers = BTreeMap<ContainerName, (Ceiling, ContainerSettings)>;
@@ -23,31 +25,29 @@ impl Check<'_> {
     pub(super) fn containers(
         &mut self,
         file: &str,
-        tables: Field<BTreeMap<String, Field<Container>>>,
+        root: Root,
         prefix: Option<&Prefix>,
     ) -> Containers {
         const EXAMPLE: &str = "name one: `[containers.NAME]`, and below it `allow = [\"status\"]`";
-        let is_absent = matches!(tables, Field::Absent);
-        let hint = |_: &str| EXAMPLE.to_owned();
-        let Some(tables) = self
-            .given(&["containers"], tables, "a table for each container", hint)
-            .or_else(|| is_absent.then(BTreeMap::new))
-        else {
-            return Containers::new();
+        let is_elsewhere = root.unknown.keys().any(|key| self.is_container_table(key));
+        let due = "a table for each container";
+        let tables = match root.containers {
+            Field::Absent => BTreeMap::new(),
+            Field::Given(tables) => tables,
+            Field::Wrong => {
+                self.wrong_type(&["containers"], Part::Value, due, EXAMPLE);
+                return Containers::new();
+            }
         };
         // After a syntax mistake they may be there all the same.
-        if tables.is_empty() && self.document.is_whole() {
-            self.add(
-                &["containers"],
-                Part::Key,
-                "no container is named, so nothing would be managed",
-                EXAMPLE,
-            );
+        if tables.is_empty() && self.document.is_whole() && !is_elsewhere {
+            let what = "no container is named, so nothing would be managed";
+            self.add(&["containers"], Part::Key, what, EXAMPLE);
         }
-        let containers = tables
+        tables
             .into_iter()
-            .filter_map(|(name, table)| self.container(file, &name, table, prefix));
-        containers.collect()
+            .filter_map(|(name, table)| self.container(file, &name, table, prefix))
+            .collect()
     }
 
     fn container(
@@ -103,42 +103,25 @@ impl Check<'_> {
                 "" => "names are written without the prefix".to_owned(),
                 short => format!("names are written without the prefix: {}", quoted(short)),
             };
-            self.add(
-                path,
-                Part::Key,
-                format!("{} begins with the prefix `{prefix}`", quoted(name)),
-                hint,
-            );
+            let what = format!("{} begins with the prefix `{prefix}`", quoted(name));
+            self.add(path, Part::Key, what, hint);
         }
         parsed.ok()
     }
 
+    /// A dot in a name that stands without quotes begins a table within the table, which nobody means.
     fn unknown_in_container(&mut self, path: &[&str], unknown: &Unknown) {
-        let is_table = |name: &str| {
-            self.document
-                .entry(&[path, &[name]].concat())
-                .is_some_and(|entry| entry.node.is_table())
-        };
         let (dotted, others): (Unknown, Unknown) = unknown
-            .iter()
-            .map(|(name, value)| (name.clone(), *value))
-            .partition(|(name, _)| name != "exec" && is_table(name));
+            .clone()
+            .into_iter()
+            .partition(|(key, value)| is_rest_of_name(key, value));
+        let container = path.last().copied().unwrap_or_default();
         for name in dotted.keys() {
-            let whole = path
-                .iter()
-                .skip(1)
-                .copied()
-                .chain([name.as_str()])
-                .collect::<Vec<_>>()
-                .join(".");
-            let hint =
-                format!("a name with a dot in it stands in quotes: `[containers.\"{whole}\"]`");
-            self.add(
-                &[path, &[name]].concat(),
-                Part::Key,
-                format!("{} is not known in a container's table", quoted(name)),
-                hint,
+            let what = format!("{} is not known in a container's table", quoted(name));
+            let hint = format!(
+                "a name with a dot in it stands in quotes: `[containers.\"{container}.{name}\"]`"
             );
+            self.add(&[path, &[name]].concat(), Part::Key, what, hint);
         }
         self.unknown(path, &others, &CONTAINER_KEYS);
     }
@@ -163,34 +146,27 @@ impl Check<'_> {
         };
         let verbs = self.given(path, field, "a list of verbs", brackets)?;
         if verbs.is_empty() {
+            let what = "nothing is allowed on this container";
             let hint = "name the verbs, such as `[\"status\"]`, or remove the container";
-            self.add(
-                path,
-                Part::Value,
-                "nothing is allowed on this container",
-                hint,
-            );
+            self.add(path, Part::Value, what, hint);
         }
         let mut allow = VerbSet::default();
         for (index, verb) in verbs.iter().enumerate() {
+            let part = Part::Element(index);
             let Field::Given(text) = verb else {
-                self.wrong_type(path, Part::Element(index), "a verb in quotes", "");
+                self.wrong_type(path, part, "a verb in quotes", "");
                 continue;
             };
             match text.parse::<Verb>() {
                 Ok(verb) if allow.insert(verb) => {}
-                Ok(_) => self.add(
-                    path,
-                    Part::Element(index),
-                    format!("{} stands twice", quoted(text)),
-                    "remove one of them",
-                ),
-                Err(_) => self.add(
-                    path,
-                    Part::Element(index),
-                    format!("{} is no verb", quoted(text)),
-                    verbs_like(text),
-                ),
+                Ok(_) => {
+                    let what = format!("{} stands twice", quoted(text));
+                    self.add(path, part, what, "remove one of them");
+                }
+                Err(_) => {
+                    let what = format!("{} is no verb", quoted(text));
+                    self.add(path, part, what, verbs_like(text));
+                }
             }
         }
         Some(allow)
@@ -198,18 +174,13 @@ impl Check<'_> {
 
     /// Not said of a table whose `allow` is there, but spelled wrong, or lost to a syntax mistake.
     fn without_allow(&mut self, table: &[&str], unknown: &Unknown) {
-        let Some(entry) = self.document.entry(table) else {
-            return;
-        };
-        let misspelt = unknown
+        let is_misspelt = unknown
             .keys()
             .any(|key| hint::nearest(key, CONTAINER_KEYS) == Some("allow"));
-        let is_dotted = unknown.keys().any(|key| key != "exec")
-            && entry
-                .node
-                .as_table()
-                .is_some_and(|table| table.values().any(|value| value.get_ref().is_table()));
-        if misspelt || is_dotted || self.document.is_section_broken(entry.key.start) {
+        let is_dotted = unknown
+            .iter()
+            .any(|(key, value)| is_rest_of_name(key, value));
+        if is_misspelt || is_dotted || self.document.is_section_broken(table) {
             return;
         }
         let hint =
@@ -238,10 +209,14 @@ impl Check<'_> {
     }
 }
 
+fn is_rest_of_name(key: &str, value: &Value) -> bool {
+    key != "exec" && value.as_dict().is_some()
+}
+
 fn verbs_like(text: &str) -> String {
     let verbs = Verb::ALL.map(Verb::as_str);
     match hint::nearest(text, verbs) {
-        Some(near) => format!("did you mean `{near}`?"),
+        Some(near) => hint::did_you_mean(near),
         None => format!("the verbs are {}", hint::list(verbs, "and")),
     }
 }

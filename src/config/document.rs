@@ -60,15 +60,14 @@ impl<'a> Document<'a> {
         self.broken.range(first..=last).next().is_some()
     }
 
-    /// Whether a syntax mistake may have swallowed keys of the table that opens here.
-    pub(super) fn is_section_broken(&self, offset: usize) -> bool {
-        let first = self.lines.number(offset);
-        !self.is_whole()
-            && self
-                .broken
-                .range(first..self.lines.header_below(first))
-                .next()
-                .is_some()
+    /// Whether a syntax mistake may have swallowed keys of this table.
+    pub(super) fn is_section_broken(&self, table: &[&str]) -> bool {
+        let Some(entry) = self.entry(table) else {
+            return false;
+        };
+        let first = self.lines.number(entry.key.start);
+        let next = self.lines.header_below(first);
+        self.broken.range(first..next).next().is_some()
     }
 
     /// What stands at this path of keys.
@@ -160,15 +159,15 @@ impl Provider for Document<'_> {
 /// The tree without its places. What no setting can be (a date, a number beyond all bounds) becomes an empty value,
 /// which is of the wrong type for every key.
 fn value(node: &DeValue<'_>) -> Value {
-    let none = Value::Empty(Tag::Default, Empty::Unit);
+    let nothing = Value::Empty(Tag::Default, Empty::Unit);
     match node {
         DeValue::String(text) => text.as_ref().into(),
         DeValue::Integer(number) => {
-            i64::from_str_radix(number.as_str(), number.radix()).map_or(none, Value::from)
+            i64::from_str_radix(number.as_str(), number.radix()).map_or(nothing, Value::from)
         }
-        DeValue::Float(number) => number.as_str().parse::<f64>().map_or(none, Value::from),
+        DeValue::Float(number) => number.as_str().parse::<f64>().map_or(nothing, Value::from),
         DeValue::Boolean(word) => (*word).into(),
-        DeValue::Datetime(_) => none,
+        DeValue::Datetime(_) => nothing,
         DeValue::Array(array) => array
             .iter()
             .map(|element| value(element.get_ref()))

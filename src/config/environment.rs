@@ -16,7 +16,7 @@ const PREFIX: &str = "RELAYER_CONTROLLER_";
 const CONFIG: &str = "RELAYER_CONTROLLER_CONFIG";
 
 /// The name of the compose project, which compose puts before the names of its containers.
-const PROJECT: &str = "COMPOSE_PROJECT_NAME";
+pub(super) const PROJECT: &str = "COMPOSE_PROJECT_NAME";
 
 /// The environment variables that have a say, as they are given. Empty ones count as not set: compose passes those
 /// on for variables that nobody has set.
@@ -112,29 +112,26 @@ fn variable(name: &str, value: &OsString) -> Result<Variable, Mistake> {
         hint,
     };
     let rest = name.strip_prefix(PREFIX).unwrap_or(name);
-    let closed = ["CONTAINERS", "ROLES", "PRINCIPALS", "LIMITS"];
-    if closed
-        .iter()
-        .any(|table| rest.split("__").next() == Some(*table))
-    {
+    let table = rest.split("__").next().unwrap_or(rest);
+    if ["CONTAINERS", "ROLES", "PRINCIPALS", "LIMITS"].contains(&table) {
         return Err(mistake(
             format!("{} cannot be set by a variable", quoted(name)),
             "what is allowed is decided in the file alone; unset the variable".to_owned(),
         ));
     }
-    let Some((table, key, form)) = SETTINGS
-        .iter()
-        .find(|(table, key, _)| named(table, key) == name)
-    else {
-        let known: Vec<String> = SETTINGS
+    let known = || {
+        SETTINGS
             .iter()
-            .map(|(table, key, _)| named(table, key))
-            .collect();
-        let hint = match hint::nearest(name, known.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "a variable is `RELAYER_CONTROLLER_` and the key, with `__` between table and key, such as \
-                     `RELAYER_CONTROLLER_SERVER__LISTEN`; unset those of other programs"
-                .to_owned(),
+            .map(|(table, key, form)| (variable_part(table, key), table, key, form))
+    };
+    let Some((_, table, key, form)) = known().find(|(known, ..)| known == rest) else {
+        let parts: Vec<String> = known().map(|(known, ..)| known).collect();
+        let hint = match hint::nearest(rest, parts.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{PREFIX}{near}`?"),
+            None => format!(
+                "a variable is `{PREFIX}` and the key, with `__` between table and key, such as \
+                 `{PREFIX}SERVER__LISTEN`; unset this one"
+            ),
         };
         return Err(mistake(format!("{} is no setting", quoted(name)), hint));
     };
@@ -157,7 +154,8 @@ fn variable(name: &str, value: &OsString) -> Result<Variable, Mistake> {
     })
 }
 
-fn named(table: &str, key: &str) -> String {
+/// What a variable has after the common beginning, such as `SERVER__LISTEN`.
+fn variable_part(table: &str, key: &str) -> String {
     let between = if table.is_empty() { "" } else { "__" };
-    format!("{PREFIX}{table}{between}{key}").to_uppercase()
+    format!("{table}{between}{key}").to_uppercase()
 }

@@ -14,15 +14,28 @@ pub(super) fn nearest<'a>(
     let plain = plain(word);
     candidates
         .into_iter()
-        .map(|candidate| {
-            let distance = strsim::damerau_levenshtein(&plain, &self::plain(candidate));
-            (distance, candidate)
-        })
+        .map(|candidate| (distance(&plain, &self::plain(candidate)), candidate))
         .filter(|(distance, candidate)| {
-            *distance <= 1 + candidate.len().min(word.len()) / 4 && *distance < candidate.len()
+            *distance <= 1 + candidate.len().min(word.len()) / 5 && *distance < candidate.len()
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// The number of slips between two words; one, where somebody went on after the right word, as in `listen_on`.
+fn distance(word: &str, candidate: &str) -> usize {
+    if candidate.len() >= 4
+        && word
+            .strip_prefix(candidate)
+            .is_some_and(|rest| rest.starts_with('_'))
+    {
+        return 1;
+    }
+    strsim::damerau_levenshtein(word, candidate)
+}
+
+pub(super) fn did_you_mean(near: &str) -> String {
+    format!("did you mean `{near}`?")
 }
 
 /// Words as the end of a sentence: `a`, `b` or `c`.

@@ -6,15 +6,22 @@ use std::ops::Range;
 pub(super) struct Lines<'a> {
     text: &'a str,
     starts: Vec<usize>,
+    /// The lines that open a table.
+    headers: Vec<usize>,
 }
 
 impl<'a> Lines<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         let breaks = text.match_indices('\n').map(|(offset, _)| offset + 1);
-        Self {
+        let mut lines = Self {
             text,
             starts: std::iter::once(0).chain(breaks).collect(),
-        }
+            headers: Vec::new(),
+        };
+        lines.headers = (1..=lines.count())
+            .filter(|line| lines.header(*line).is_some())
+            .collect();
+        lines
     }
 
     pub(super) const fn text(&self) -> &'a str {
@@ -62,14 +69,14 @@ impl<'a> Lines<'a> {
 
     /// The nearest line at or above this one that opens a table.
     pub(super) fn header_above(&self, line: usize) -> Option<usize> {
-        (1..=line).rev().find(|line| self.header(*line).is_some())
+        let above = self.headers.partition_point(|header| *header <= line);
+        self.headers.get(above.checked_sub(1)?).copied()
     }
 
     /// The nearest line below this one that opens a table, or the one past the last.
     pub(super) fn header_below(&self, line: usize) -> usize {
-        (line + 1..=self.count())
-            .find(|line| self.header(*line).is_some())
-            .unwrap_or(self.count() + 1)
+        let below = self.headers.partition_point(|header| *header <= line);
+        self.headers.get(below).copied().unwrap_or(self.count() + 1)
     }
 
     /// The key that a line sets.

@@ -14,6 +14,7 @@ mod mistake;
 mod parse;
 mod raw;
 mod syntax;
+mod value;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -89,7 +90,7 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Config
     let project = environment.project();
     let (mut check, root) = Check::new(&document, project.as_ref(), &variables);
     let settings = check.settings(&root);
-    let containers = check.containers(name, root.containers, settings.prefix.as_ref());
+    let containers = check.containers(name, root, settings.prefix.as_ref());
     mistakes.append(&mut check.mistakes);
 
     let (Some(prefix), true) = (settings.prefix, mistakes.is_empty()) else {

@@ -1,29 +1,22 @@
 //! The settings, from what is written to what is meant.
 
 use std::collections::HashSet;
-use std::ops::RangeInclusive;
-use std::time::Duration;
 
 use crate::engine;
-use crate::policy::Prefix;
+use crate::policy::{InvalidName, Prefix};
 use crate::server;
 use crate::server::Listen;
 use crate::telemetry;
 
 use super::check::Check;
 use super::document::Part;
+use super::environment::PROJECT;
 use super::hint;
 use super::mistake::quoted;
 use super::raw::{self, Field, OneOrMore, Root, TABLES};
 
 /// The prefix of containers where neither the file nor a variable gives one.
 const DEFAULT_PREFIX: &str = "relayer-";
-
-/// The times that a time limit can have: less is no time at all, and more is no limit.
-const TIMES: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
-
-const DURATION: &str = "a duration in quotes";
-const TEXT: &str = "text in quotes";
 
 /// Everything but the containers.
 pub(super) struct Settings {
@@ -40,12 +33,7 @@ impl Check<'_> {
         let root = root.clone();
         let known: Vec<_> = raw::keys("").chain(TABLES).collect();
         self.unknown(&[], &root.unknown, &known);
-        let prefix = match root.prefix {
-            Field::Absent => DEFAULT_PREFIX.parse().ok(),
-            field @ (Field::Wrong | Field::Given(_)) => self.text(&["prefix"], field, |text| {
-                text.parse().map_err(|wrong| cannot_begin(text, &wrong))
-            }),
-        };
+        let prefix = self.prefix(root.prefix);
         let server = self.table("server", root.server);
         let engine = self.table("engine", root.engine);
         let log = self.table("log", root.log);
@@ -57,85 +45,77 @@ impl Check<'_> {
         }
     }
 
+    fn prefix(&mut self, field: Field<String>) -> Option<Prefix> {
+        if matches!(field, Field::Absent) {
+            return DEFAULT_PREFIX.parse().ok();
+        }
+        let is_project = self.giver("prefix") == Some(PROJECT);
+        self.text(&["prefix"], field, |text| {
+            text.parse().map_err(|form: InvalidName| {
+                let what = format!("{} cannot begin a container's name", quoted(text));
+                let way_out = if is_project {
+                    "; or say `prefix` in the file"
+                } else {
+                    ""
+                };
+                (what, format!("{form}{way_out}"))
+            })
+        })
+    }
+
     fn server(&mut self, raw: raw::Server) -> server::Settings {
-        self.unknown(
-            &["server"],
-            &raw.unknown,
-            &raw::keys("server").collect::<Vec<_>>(),
-        );
-        let mut settings = server::Settings::default();
-        set(&mut settings.listen, self.listen(raw.listen));
-        set(
-            &mut settings.max_connections,
-            self.number(&["server", "max_connections"], raw.max_connections, 65_536),
-        );
-        set(
-            &mut settings.header_timeout,
-            self.timeout(&["server", "header_timeout"], raw.header_timeout),
-        );
-        set(
-            &mut settings.body_timeout,
-            self.timeout(&["server", "body_timeout"], raw.body_timeout),
-        );
-        set(
-            &mut settings.shutdown_timeout,
-            self.timeout(&["server", "shutdown_timeout"], raw.shutdown_timeout),
-        );
-        set(
-            &mut settings.workers,
-            self.number(&["server", "workers"], raw.workers, 64),
-        );
-        settings
+        self.unknown_settings("server", &raw.unknown);
+        let listen = self.listen(raw.listen);
+        let max_connections =
+            self.number(&["server", "max_connections"], raw.max_connections, 65_536);
+        let header_timeout = self.timeout(&["server", "header_timeout"], raw.header_timeout);
+        let body_timeout = self.timeout(&["server", "body_timeout"], raw.body_timeout);
+        let shutdown_timeout = self.timeout(&["server", "shutdown_timeout"], raw.shutdown_timeout);
+        let workers = self.number(&["server", "workers"], raw.workers, 64);
+        let default = server::Settings::default();
+        server::Settings {
+            listen: listen.unwrap_or(default.listen),
+            max_connections: max_connections.unwrap_or(default.max_connections),
+            header_timeout: header_timeout.unwrap_or(default.header_timeout),
+            body_timeout: body_timeout.unwrap_or(default.body_timeout),
+            shutdown_timeout: shutdown_timeout.unwrap_or(default.shutdown_timeout),
+            workers: workers.unwrap_or(default.workers),
+        }
     }
 
     fn engine(&mut self, raw: raw::Engine) -> engine::Settings {
-        self.unknown(
-            &["engine"],
-            &raw.unknown,
-            &raw::keys("engine").collect::<Vec<_>>(),
-        );
-        let mut settings = engine::Settings::default();
+        self.unknown_settings("engine", &raw.unknown);
         let host = self.text(&["engine", "host"], raw.host, |text| {
-            text.parse().map_err(|form: &str| {
-                (
-                    format!("{} is no address of an engine", quoted(text)),
-                    form.to_owned(),
-                )
-            })
+            let what = || format!("{} is no address of an engine", quoted(text));
+            text.parse().map_err(|form: &str| (what(), form.to_owned()))
         });
-        set(&mut settings.host, host);
-        set(
-            &mut settings.timeout,
-            self.timeout(&["engine", "timeout"], raw.timeout),
-        );
-        settings
+        let timeout = self.timeout(&["engine", "timeout"], raw.timeout);
+        let default = engine::Settings::default();
+        engine::Settings {
+            host: host.unwrap_or(default.host),
+            timeout: timeout.unwrap_or(default.timeout),
+        }
     }
 
     fn log(&mut self, raw: raw::Log) -> telemetry::Settings {
-        self.unknown(
-            &["log"],
-            &raw.unknown,
-            &raw::keys("log").collect::<Vec<_>>(),
-        );
-        let mut settings = telemetry::Settings::default();
+        self.unknown_settings("log", &raw.unknown);
         let filter = self.text(&["log", "filter"], raw.filter, |text| {
             filter_parts(text)?;
             text.parse()
                 .map_err(|_| (format!("{} is no filter", quoted(text)), FILTER.to_owned()))
         });
-        set(&mut settings.filter, filter);
         let format = self.text(&["log", "format"], raw.format, |text| {
             text.parse().map_err(|form: &str| {
                 let near = hint::nearest(text, ["text", "json"]);
-                let near = near.map(|near| format!("did you mean `{near}`?"));
-                (
-                    format!("{} is no format", quoted(text)),
-                    near.unwrap_or_else(|| form.to_owned()),
-                )
+                let hint = near.map_or_else(|| form.to_owned(), hint::did_you_mean);
+                (format!("{} is no format", quoted(text)), hint)
             })
         });
-        set(&mut settings.format, format);
-        settings
+        let default = telemetry::Settings::default();
+        telemetry::Settings {
+            filter: filter.unwrap_or(default.filter),
+            format: format.unwrap_or(default.format),
+        }
     }
 
     /// The listeners, or none if they are absent or any of them is wrong.
@@ -148,150 +128,39 @@ impl Check<'_> {
                 String::new()
             }
         };
-        let members = match self.given(
-            path,
-            field,
-            "an address in quotes, or a list of them",
-            quote,
-        )? {
+        let due = "an address in quotes, or a list of them";
+        let members = match self.given(path, field, due, quote)? {
             OneOrMore::One(text) => vec![Field::Given(text)],
             OneOrMore::More(members) => members,
         };
         if members.is_empty() {
-            self.add(
-                path,
-                Part::Value,
-                "there is no address in the list",
-                "nobody could connect; name one, such as `\"127.0.0.1:8089\"`",
-            );
+            let what = "there is no address in the list";
+            let hint = "nobody could connect; name one, such as `\"127.0.0.1:8089\"`";
+            self.add(path, Part::Value, what, hint);
             return None;
         }
         let mut seen = HashSet::new();
         let mut listen = Vec::new();
         for (index, member) in members.iter().enumerate() {
+            let part = Part::Element(index);
             let Field::Given(text) = member else {
-                self.wrong_type(path, Part::Element(index), "an address in quotes", "");
+                self.wrong_type(path, part, "an address in quotes", "");
                 continue;
             };
             match text.parse::<Listen>() {
-                Ok(address) if !seen.insert(address.clone()) => {
-                    self.add(
-                        path,
-                        Part::Element(index),
-                        format!("{} stands twice", quoted(text)),
-                        "remove one of them",
-                    );
+                Ok(address) if seen.insert(address.clone()) => listen.push(address),
+                Ok(_) => {
+                    let what = format!("{} stands twice", quoted(text));
+                    self.add(path, part, what, "remove one of them");
                 }
-                Ok(address) => listen.push(address),
-                Err(form) => self.add(
-                    path,
-                    Part::Element(index),
-                    format!("{} is no address to listen on", quoted(text)),
-                    form,
-                ),
+                Err(form) => {
+                    let what = format!("{} is no address to listen on", quoted(text));
+                    self.add(path, part, what, form);
+                }
             }
         }
         (listen.len() == members.len()).then_some(listen)
     }
-
-    /// A text that something else makes sense of.
-    fn text<T>(
-        &mut self,
-        path: &[&str],
-        field: Field<String>,
-        parse: impl FnOnce(&str) -> Result<T, (String, String)>,
-    ) -> Option<T> {
-        let text = self.given(path, field, TEXT, |_| String::new())?;
-        parse(&text)
-            .map_err(|(what, hint)| self.add(path, Part::Value, what, hint))
-            .ok()
-    }
-
-    fn number(&mut self, path: &[&str], field: Field<i64>, most: usize) -> Option<usize> {
-        let range = format!("a whole number from 1 to {most}");
-        let without_quotes = |text: &str| {
-            let inside = text.trim_matches(['"', '\'']);
-            if inside != text && inside.parse::<u32>().is_ok() {
-                return format!("write {inside} without the quotes");
-            }
-            String::new()
-        };
-        let number = self.given(path, field, &range, without_quotes)?;
-        let fitting = usize::try_from(number)
-            .ok()
-            .filter(|number| (1..=most).contains(number));
-        if fitting.is_none() {
-            self.add(
-                path,
-                Part::Value,
-                format!("`{number}` is out of range"),
-                range,
-            );
-        }
-        fitting
-    }
-
-    fn timeout(&mut self, path: &[&str], field: Field<String>) -> Option<Duration> {
-        let duration = self.duration(path, field)?;
-        if TIMES.contains(&duration) {
-            return Some(duration);
-        }
-        let what = if duration < *TIMES.start() {
-            "too short"
-        } else {
-            "too long"
-        };
-        let shown = humantime::format_duration(duration);
-        self.add(
-            path,
-            Part::Value,
-            format!("`{shown}` is {what}"),
-            "anything from `100ms` to `1h`",
-        );
-        None
-    }
-
-    /// Any duration, such as `1m 30s`.
-    pub(super) fn duration(&mut self, path: &[&str], field: Field<String>) -> Option<Duration> {
-        let quote = |text: &str| {
-            let seconds = if text.parse::<u32>().is_ok() {
-                text
-            } else {
-                "10"
-            };
-            format!("write `\"{seconds}s\"`")
-        };
-        let text = self.given(path, field, DURATION, quote)?;
-        let duration = humantime::parse_duration(&text);
-        if duration.is_err() {
-            let hint = match text.trim().parse::<u32>() {
-                Ok(seconds) => format!("the unit is missing; `{seconds}s` is seconds"),
-                Err(_) => "a duration is a number with a unit, such as `500ms`, `10s` or `1m 30s`"
-                    .to_owned(),
-            };
-            self.add(
-                path,
-                Part::Value,
-                format!("{} is no duration", quoted(&text)),
-                hint,
-            );
-        }
-        duration.ok()
-    }
-}
-
-/// An absent setting keeps its default.
-fn set<T>(setting: &mut T, given: Option<T>) {
-    if let Some(given) = given {
-        *setting = given;
-    }
-}
-
-fn cannot_begin(text: &str, wrong: &crate::policy::InvalidName) -> (String, String) {
-    (
-        format!("{} cannot begin a container's name", quoted(text)),
-        wrong.to_string(),
-    )
 }
 
 const FILTER: &str = "write a level (`error`, `warn`, `info`, `debug` or `trace`), or levels by part, such as \
@@ -308,10 +177,7 @@ fn filter_parts(text: &str) -> Result<(), (String, String)> {
             continue;
         }
         let near = hint::nearest(level, LEVELS).filter(|_| !known);
-        let hint = near.map_or_else(
-            || FILTER.to_owned(),
-            |near| format!("did you mean `{near}`?"),
-        );
+        let hint = near.map_or_else(|| FILTER.to_owned(), hint::did_you_mean);
         let (word, what) = if known {
             (name, "part of the program")
         } else {

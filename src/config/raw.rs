@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use figment::value::Value;
-use serde::de::IgnoredAny;
+use figment::value::{Dict, Value};
 use serde::{Deserialize, Deserializer};
 
 /// What stands at a key. A value of the wrong type is kept as such, so that it does not hide its neighbours.
@@ -26,7 +25,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
 }
 
 /// Keys that nobody knows.
-pub(super) type Unknown = BTreeMap<String, IgnoredAny>;
+pub(super) type Unknown = Dict;
 
 /// The whole file.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -5,13 +5,14 @@
 
 mod wording;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue, Error};
 
 use super::lines::Lines;
 use super::mistake::{Mistake, Place, quoted};
+use wording::Told;
 
 /// After so many the file is no TOML, and each further one would only repeat that.
 const MOST: usize = 50;
@@ -34,89 +35,124 @@ pub(super) fn check(lines: &Lines<'_>) -> Checked {
         broken: BTreeSet::new(),
         mistakes: Vec::new(),
     };
-    while let Some((mistake, spoiled)) = first(lines, &mut checked) {
-        checked.mistakes.push(mistake);
-        let spoiled = if checked.mistakes.len() < MOST {
-            spoiled
-        } else {
-            spoiled.start..lines.count() + 1
+    loop {
+        let (fault, twice) = parse(lines, &checked.text);
+        let Some(fault) = fault else {
+            checked.note_repeats(lines, &twice);
+            return checked;
         };
-        checked.blank(lines, spoiled);
+        checked
+            .mistakes
+            .extend(fault.told.into_iter().map(|told| Mistake {
+                key: key_at(lines, lines.number(told.span.start)),
+                place: Place::text(lines, told.span),
+                what: told.what,
+                hint: told.hint,
+            }));
+        let is_hopeless = checked.mistakes.len() >= MOST;
+        let end = if is_hopeless {
+            lines.count() + 1
+        } else {
+            fault.spoiled.end
+        };
+        checked.blank(lines, fault.spoiled.start..end);
     }
-    checked
 }
 
 impl Checked {
     /// Every offset after the blanks stays what it was.
     fn blank(&mut self, lines: &Lines<'_>, spoiled: Range<usize>) {
         let bytes = lines.start(spoiled.start)..lines.start(spoiled.end);
-        let blanks: String = lines
-            .slice(bytes.clone())
-            .bytes()
-            .map(|byte| if byte == b'\n' { '\n' } else { ' ' })
-            .collect();
+        let blank = |byte| if byte == b'\n' { '\n' } else { ' ' };
+        let blanks: String = lines.slice(bytes.clone()).bytes().map(blank).collect();
         if self.text.get(bytes.clone()).is_some() {
             self.text.replace_range(bytes, &blanks);
         }
         self.broken.extend(spoiled);
     }
+
+    /// The parser merges what stands twice, so the tree no longer tells where the first one was; the text does.
+    fn note_repeats(&mut self, lines: &Lines<'_>, twice: &[Range<usize>]) {
+        let mut first = BTreeMap::new();
+        if !twice.is_empty() {
+            for line in 1..=lines.count() {
+                first.entry(key_at(lines, line)).or_insert(line);
+            }
+        }
+        for span in twice {
+            let line = lines.number(span.start);
+            let key = key_at(lines, line);
+            let first = first.get(&key).copied().filter(|first| *first < line);
+            self.mistakes
+                .push(repeated(lines, span.clone(), key, first));
+            self.broken.insert(line);
+        }
+    }
 }
 
-/// The first mistake in what is left, and the lines that it spoils. When none is left, what stands twice is noted.
-fn first(lines: &Lines<'_>, checked: &mut Checked) -> Option<(Mistake, Range<usize>)> {
-    let (tree, errors) = DeTable::parse_recoverable(&checked.text);
+/// What is wrong with one line or value, and the lines that must go so that the rest can be read.
+struct Fault {
+    told: Vec<Told>,
+    spoiled: Range<usize>,
+}
+
+/// The first fault in a text, and what stands twice in it.
+fn parse(lines: &Lines<'_>, text: &str) -> (Option<Fault>, Vec<Range<usize>>) {
+    let (tree, errors) = DeTable::parse_recoverable(text);
     let (twice, mut errors): (Vec<_>, Vec<_>) = errors
         .into_iter()
         .partition(|error| error.message() == TWICE);
     errors.sort_by_key(|error| span(error).start);
-    let Some(error) = errors.first() else {
-        for error in &twice {
-            checked.broken.insert(lines.number(span(error).start));
-            checked.mistakes.push(repeated(lines, span(error)));
+    let fault = errors.first().and_then(|first| {
+        let value = enclosing(text, tree.get_ref(), span(first).start);
+        match value {
+            Some(value) => Some(in_value(lines, value, first, &errors)),
+            None => on_line(lines, text, first),
         }
-        return None;
-    };
-    let at = span(error);
+    });
+    (fault, twice.iter().map(span).collect())
+}
+
+fn in_value(lines: &Lines<'_>, value: Range<usize>, first: &Error, errors: &[Error]) -> Fault {
+    let line = lines.number(value.start);
+    if errors.iter().any(|error| is_open_end(error, &value)) {
+        return Fault {
+            told: vec![wording::unclosed(lines.slice(value.clone()), value.start)],
+            spoiled: line..next_setting(lines, line),
+        };
+    }
+    // The members of a list are wrong each by itself; what else follows a mistake is its echo.
+    let inside = errors.iter().filter(|error| {
+        value.contains(&span(error).start) && wording::is_of_member(error.message())
+    });
+    let mut told: Vec<Told> = std::iter::once(first)
+        .chain(inside)
+        .map(|error| wording::told(error.message(), span(error), lines, Some(value.clone())))
+        .collect();
+    told.dedup_by_key(|told| told.span.start);
+    Fault {
+        told,
+        spoiled: line..lines.number(value.end) + 1,
+    }
+}
+
+fn on_line(lines: &Lines<'_>, text: &str, error: &Error) -> Option<Fault> {
     // The parser is sometimes wrong only past the end of what is left; its last line is where the fault lies.
-    let line = (1..=lines.number(at.start)).rev().find(|line| {
-        let bytes = lines.start(*line)..lines.start(line + 1);
-        checked
-            .text
-            .get(bytes)
-            .is_some_and(|left| !left.trim().is_empty())
+    let line = (1..=lines.number(span(error).start)).rev().find(|line| {
+        let left = text.get(lines.start(*line)..lines.start(line + 1));
+        left.is_some_and(|left| !left.trim().is_empty())
     })?;
-    let value = enclosing(&checked.text, tree.get_ref(), at.start);
-    let (told, spoiled) = match value {
-        Some(value) if errors.iter().any(|error| is_open_end(error, &value)) => {
-            let first = lines.number(value.start);
-            (
-                wording::unclosed(lines.slice(value.clone()), value.start),
-                first..next_setting(lines, first),
-            )
-        }
-        Some(value) => {
-            let spoiled = lines.number(value.start)..lines.number(value.end) + 1;
-            (
-                wording::told(error.message(), at, lines, Some(value)),
-                spoiled,
-            )
-        }
-        None => {
-            let end = if lines.header(line).is_some() {
-                lines.header_below(line)
-            } else {
-                line + 1
-            };
-            (wording::told(error.message(), at, lines, None), line..end)
-        }
+    // Under a broken header, keys would be taken for those of the table above.
+    let end = if lines.header(line).is_some() {
+        lines.header_below(line)
+    } else {
+        line + 1
     };
-    let mistake = Mistake {
-        key: key_at(lines, lines.number(told.span.start)),
-        place: Place::text(lines, told.span),
-        what: told.what,
-        hint: told.hint,
-    };
-    Some((mistake, spoiled))
+    let told = vec![wording::told(error.message(), span(error), lines, None)];
+    Some(Fault {
+        told,
+        spoiled: line..end,
+    })
 }
 
 fn span(error: &Error) -> Range<usize> {
@@ -165,31 +201,29 @@ fn key_at(lines: &Lines<'_>, line: usize) -> String {
     header.map_or_else(|| key.to_owned(), |header| format!("{header}.{key}"))
 }
 
-/// The parser merges what stands twice, so the tree no longer tells where the first one was; the text does.
-fn repeated(lines: &Lines<'_>, span: Range<usize>) -> Mistake {
-    let line = lines.number(span.start);
-    let key = key_at(lines, line);
-    let (what, hint) = if let Some(header) = lines.header(line) {
-        let first = (1..line).find(|line| lines.header(*line) == Some(header));
-        let what = format!("the table {} stands twice", quoted(&format!("[{header}]")));
-        (
-            what,
-            first.map(|first| format!("it begins on line {first}; put both together")),
-        )
-    } else {
-        let word = lines.slice(span.clone());
-        let top = lines.header_above(line).unwrap_or(1);
-        let first = (top..line).find(|line| lines.key(*line).is_some_and(|key| key == word));
-        let what = format!("{} is set twice", quoted(word));
-        (
-            what,
-            first.map(|first| format!("it is set on line {first}; keep one of them")),
-        )
+fn repeated(lines: &Lines<'_>, span: Range<usize>, key: String, first: Option<usize>) -> Mistake {
+    let word = lines.slice(span.clone());
+    let (what, hint) = match (lines.header(lines.number(span.start)), first) {
+        (Some(header), first) => (
+            format!("the table {} stands twice", quoted(&format!("[{header}]"))),
+            first.map_or_else(
+                || "put both together".to_owned(),
+                |first| format!("it begins on line {first}; put both together"),
+            ),
+        ),
+        (None, Some(first)) => (
+            format!("{} is set twice", quoted(word)),
+            format!("it is set on line {first}; keep one of them"),
+        ),
+        (None, None) => (
+            format!("{} is set twice", quoted(word)),
+            "keep one of them".to_owned(),
+        ),
     };
     Mistake {
         place: Place::text(lines, span),
         what,
         key,
-        hint: hint.unwrap_or_else(|| "it is set above already; keep one of them".to_owned()),
+        hint,
     }
 }

@@ -12,6 +12,18 @@ pub(super) struct Told {
     pub(super) hint: String,
 }
 
+/// Whether the parser says this of one member of a list, whatever is wrong with the others.
+pub(super) fn is_of_member(message: &str) -> bool {
+    [
+        "string values must be quoted",
+        "invalid boolean",
+        "missing comma",
+        "extra comma",
+    ]
+    .iter()
+    .any(|start| message.starts_with(start))
+}
+
 /// A value that goes on to the end of the file.
 pub(super) fn unclosed(value: &str, start: usize) -> Told {
     let (opening, what, closing) = match value.get(..3) {
@@ -51,6 +63,11 @@ pub(super) fn told(
     } else if starts("key with no value") {
         (
             "there is no `=` on this line",
+            "a setting is written `key = value`",
+        )
+    } else if starts("invalid key-value pair") {
+        (
+            "this is neither a `[table]` nor a setting",
             "a setting is written `key = value`",
         )
     } else if starts("missing comma") {
@@ -156,16 +173,14 @@ fn bare_word(text: &str, span: Range<usize>) -> Told {
     let hint = if number {
         "a number is written with digits alone, such as `100`".to_owned()
     } else {
-        let inside = text.trim_matches(|c: char| {
-            matches!(
-                c,
-                '\u{201c}' | '\u{201d}' | '\u{201e}' | '"' | '\'' | '\u{2018}' | '\u{2019}'
-            )
-        });
-        format!(
-            "text stands in straight quotes; write `\"{}\"`",
-            inside.replace(['"', '\\'], "")
-        )
+        let curly = ['\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}'];
+        let kind = if text.contains(curly) {
+            "straight quotes"
+        } else {
+            "quotes"
+        };
+        let inside = text.trim_matches(curly).replace(['"', '\\'], "");
+        format!("text stands in {kind}; write `\"{inside}\"`")
     };
     Told {
         span,

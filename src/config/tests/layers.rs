@@ -148,7 +148,7 @@ fn check_listeners(text: &str, expected: Result<&str, &str>) {
     match (listeners(&file, &Environment::default()), expected) {
         (Ok(found), Ok(expected)) => assert_eq!(found[0].to_string(), expected, "{text}"),
         (Err(found), Err(expected)) => {
-            assert!(found.to_string().contains(expected), "{text}: {found}")
+            assert!(found.to_string().contains(expected), "{text}: {found}");
         }
         (found, _) => panic!("{text}: {found:?}"),
     }

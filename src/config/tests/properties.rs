@@ -98,9 +98,8 @@ fn a_large_file_of_mistakes_is_answered() {
     check(&"a = 1\n".repeat(20_000));
     check(&"[[[[".repeat(20_000));
     check(&"= \n".repeat(20_000));
-    check(
-        &(0..5_000)
-            .map(|index| format!("[containers.c{index}]\n"))
-            .collect::<String>(),
-    );
+    let tables: Vec<String> = (0..5_000)
+        .map(|index| format!("[containers.c{index}]"))
+        .collect();
+    check(&tables.join("\n"));
 }

@@ -1,6 +1,6 @@
 //! The file that is shipped is its own documentation, so it must be right, and say what the defaults are.
 
-use crate::policy::Verb;
+use crate::policy::{ContainerName, Verb};
 use crate::server;
 
 const SHIPPED: &str = include_str!("../../../relayer-controller.toml");
@@ -8,7 +8,11 @@ const SHIPPED: &str = include_str!("../../../relayer-controller.toml");
 #[test]
 fn it_manages_five_containers() {
     let config = super::read(SHIPPED, &[]).unwrap();
-    let names: Vec<&str> = config.containers.keys().map(|name| name.as_str()).collect();
+    let names: Vec<&str> = config
+        .containers
+        .keys()
+        .map(ContainerName::as_str)
+        .collect();
     assert_eq!(
         names,
         [
