@@ -194,6 +194,9 @@ fn counted(mistakes: usize) -> String {
 
 /// The user's text as a message repeats it.
 pub(super) fn quoted(text: &str) -> String {
+    if text.is_empty() {
+        return "an empty text".to_owned();
+    }
     let more = if text.chars().nth(MOST_QUOTED).is_some() {
         "..."
     } else {

@@ -44,7 +44,7 @@ pub(super) fn check(lines: &Lines<'_>) -> Checked {
         checked
             .mistakes
             .extend(fault.told.into_iter().map(|told| Mistake {
-                key: key_at(lines, lines.number(told.span.start)),
+                key: fault.key.clone(),
                 place: Place::text(lines, told.span),
                 what: told.what,
                 hint: told.hint,
@@ -93,6 +93,7 @@ impl Checked {
 /// What is wrong with one line or value, and the lines that must go so that the rest can be read.
 struct Fault {
     told: Vec<Told>,
+    key: String,
     spoiled: Range<usize>,
 }
 
@@ -106,32 +107,42 @@ fn parse(lines: &Lines<'_>, text: &str) -> (Option<Fault>, Vec<Range<usize>>) {
     let fault = errors.first().and_then(|first| {
         let value = enclosing(text, tree.get_ref(), span(first).start);
         match value {
-            Some(value) => Some(in_value(lines, value, first, &errors)),
+            Some(value) => Some(in_value(lines, &value, &errors)),
             None => on_line(lines, text, first),
         }
     });
     (fault, twice.iter().map(span).collect())
 }
 
-fn in_value(lines: &Lines<'_>, value: Range<usize>, first: &Error, errors: &[Error]) -> Fault {
+fn in_value(lines: &Lines<'_>, value: &Range<usize>, errors: &[Error]) -> Fault {
     let line = lines.number(value.start);
-    if errors.iter().any(|error| is_open_end(error, &value)) {
+    let key = key_at(lines, line);
+    let text = lines.slice(value.clone());
+    let is_open = errors.iter().any(|error| is_open_end(error, value, text));
+    let mut inside = errors
+        .iter()
+        .filter(|error| value.start <= span(error).start && span(error).start <= value.end);
+    if is_open {
+        // A quote that is never closed hides the bracket after it.
+        let quote =
+            inside.find_map(|error| wording::open_quote(error.message(), &span(error), lines));
         return Fault {
-            told: vec![wording::unclosed(lines.slice(value.clone()), value.start)],
+            told: vec![quote.unwrap_or_else(|| wording::unclosed(text, value.start))],
+            key,
             spoiled: line..next_setting(lines, line),
         };
     }
     // The members of a list are wrong each by itself; what else follows a mistake is its echo.
-    let inside = errors.iter().filter(|error| {
-        value.contains(&span(error).start) && wording::is_of_member(error.message())
-    });
-    let mut told: Vec<Told> = std::iter::once(first)
-        .chain(inside)
+    let first = inside.next().into_iter();
+    let members = inside.filter(|error| wording::is_of_member(error.message()));
+    let mut told: Vec<Told> = first
+        .chain(members)
         .map(|error| wording::told(error.message(), span(error), lines, Some(value.clone())))
         .collect();
     told.dedup_by_key(|told| told.span.start);
     Fault {
         told,
+        key,
         spoiled: line..lines.number(value.end) + 1,
     }
 }
@@ -151,6 +162,7 @@ fn on_line(lines: &Lines<'_>, text: &str, error: &Error) -> Option<Fault> {
     let told = vec![wording::told(error.message(), span(error), lines, None)];
     Some(Fault {
         told,
+        key: key_at(lines, line),
         spoiled: line..end,
     })
 }
@@ -160,12 +172,15 @@ fn span(error: &Error) -> Range<usize> {
 }
 
 /// Whether the parser came to the end of the file in search of this value's end.
-fn is_open_end(error: &Error, value: &Range<usize>) -> bool {
-    let message = error.message();
-    let open = message.starts_with("unclosed array")
-        || message.starts_with("unclosed inline table")
-        || message.starts_with("invalid multi-line");
-    open && span(error).end == value.end
+fn is_open_end(error: &Error, value: &Range<usize>, text: &str) -> bool {
+    let is_at_end = span(error).end == value.end;
+    match error.message() {
+        message if message.starts_with("unclosed array") => is_at_end,
+        message if message.starts_with("unclosed inline table") => {
+            is_at_end || text.starts_with('{') && !text.ends_with('}')
+        }
+        message => message.starts_with("invalid multi-line") && is_at_end,
+    }
 }
 
 /// The whole value that this byte is in or at the end of, looking into tables that stand under a header.

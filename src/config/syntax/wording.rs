@@ -12,6 +12,69 @@ pub(super) struct Told {
     pub(super) hint: String,
 }
 
+const SETTING: &str = "a setting is written `key = value`";
+
+/// How the parser begins a message, what is said instead, and what to do.
+const WORDS: [(&str, &str, &str); 13] = [
+    (
+        "unclosed table",
+        "the closing `]` of this table's name is missing",
+        "a table begins with its name in brackets, such as `[server]`",
+    ),
+    (
+        "unclosed array table",
+        "the closing `]]` of this table's name is missing",
+        "a table begins with its name in brackets, such as `[server]`",
+    ),
+    (
+        "unexpected key or value",
+        "there is something more on this line",
+        "each setting and each `[table]` has a line of its own",
+    ),
+    ("key with no value", "there is no `=` on this line", SETTING),
+    (
+        "invalid key-value pair",
+        "this is neither a `[table]` nor a setting",
+        SETTING,
+    ),
+    (
+        "missing table open",
+        "this is neither a `[table]` nor a setting",
+        SETTING,
+    ),
+    (
+        "missing comma",
+        "the comma before this is missing",
+        "write a comma between the members, as in `[\"start\", \"stop\"]`",
+    ),
+    ("extra comma", "there is a comma too many", "remove it"),
+    (
+        "missing opening quote",
+        "the opening quote is missing",
+        "text stands in quotes, such as `\"text\"`",
+    ),
+    (
+        "unquoted keys cannot be empty",
+        "a name is missing here",
+        "an empty name is no name; `[table]` and `key = value` need one",
+    ),
+    (
+        "invalid unquoted key",
+        "this cannot stand in a key",
+        "a key has letters, digits, `-` and `_`; `=` separates it from the value",
+    ),
+    (
+        "cannot recurse further",
+        "lists or tables are nested too deeply",
+        "no setting needs more than a list of texts",
+    ),
+    (
+        "invalid comment character",
+        "a control character stands in this comment",
+        "remove it",
+    ),
+];
+
 /// Whether the parser says this of one member of a list, whatever is wrong with the others.
 pub(super) fn is_of_member(message: &str) -> bool {
     [
@@ -39,6 +102,23 @@ pub(super) fn unclosed(value: &str, start: usize) -> Told {
     }
 }
 
+/// A text on one line that lacks its closing quote.
+pub(super) fn open_quote(message: &str, at: &Range<usize>, lines: &Lines<'_>) -> Option<Told> {
+    let quote = match message {
+        message if message.starts_with("invalid basic string") => '"',
+        message if message.starts_with("invalid literal string") => '\'',
+        _ => return None,
+    };
+    let line = lines.start(lines.number(at.start));
+    let before = lines.slice(line..at.start);
+    let start = line + before.rfind(quote).filter(|_| at.is_empty())?;
+    Some(Told {
+        span: start..at.end,
+        what: "the closing quote is missing".to_owned(),
+        hint: format!("add {quote} at the end of the text"),
+    })
+}
+
 /// Any other mistake: `message` is the parser's, `at` its place, `value` the one that it is in.
 pub(super) fn told(
     message: &str,
@@ -46,133 +126,70 @@ pub(super) fn told(
     lines: &Lines<'_>,
     value: Option<Range<usize>>,
 ) -> Told {
-    let starts = |prefix: &str| message.starts_with(prefix);
-    if let Some(told) = value.and_then(|value| in_value(message, &at, lines, value)) {
+    let in_value = value.and_then(|value| match lines.slice(value.clone()).chars().next() {
+        None => Some(missing_value(value)),
+        Some('"' | '\'') => {
+            open_quote(message, &at, lines).or_else(|| in_text(message, &at, lines))
+        }
+        Some('[' | '{') => bare_member(&at, lines),
+        Some(_) => Some(bare_word(lines.slice(value.clone()), value)),
+    });
+    if let Some(told) = in_value {
         return told;
     }
-    let (what, hint) = if starts("unclosed table") || starts("unclosed array table") {
-        (
-            "the closing `]` of this table's name is missing",
-            "a table begins with its name in brackets, such as `[server]`",
-        )
-    } else if starts("unexpected key or value") || starts("unexpected content") {
-        (
-            "there is something more on this line",
-            "each setting and each `[table]` has a line of its own",
-        )
-    } else if starts("key with no value") {
-        (
-            "there is no `=` on this line",
-            "a setting is written `key = value`",
-        )
-    } else if starts("invalid key-value pair") {
-        (
-            "this is neither a `[table]` nor a setting",
-            "a setting is written `key = value`",
-        )
-    } else if starts("missing comma") {
-        (
-            "the comma before this is missing",
-            "write a comma between the members, as in `[\"start\", \"stop\"]`",
-        )
-    } else if starts("extra comma") {
-        ("there is a comma too many", "remove it")
-    } else if starts("unquoted keys cannot be empty") {
-        (
-            "a name is missing here",
-            "an empty name is no name; `[table]` and `key = value` need one",
-        )
-    } else if starts("invalid unquoted key") {
-        (
-            "this cannot stand in a key",
-            "a key has letters, digits, `-` and `_`; `=` separates it from the value",
-        )
-    } else if starts("cannot recurse further") {
-        (
-            "lists or tables are nested too deeply",
-            "no setting needs more than a list of texts",
-        )
-    } else if starts("invalid comment character") {
-        ("a control character stands in this comment", "remove it")
-    } else {
-        let plain = message.split(", expected").next().unwrap_or(message);
-        return Told {
-            span: at,
-            what: format!("this is not valid TOML: {plain}"),
-            hint: String::new(),
-        };
-    };
+    let known = WORDS.iter().find(|(start, ..)| message.starts_with(start));
+    let (what, hint) = known.map_or_else(
+        || {
+            let plain = message.split(", expected").next().unwrap_or(message);
+            (format!("this is not valid TOML: {plain}"), String::new())
+        },
+        |(_, what, hint)| ((*what).to_owned(), (*hint).to_owned()),
+    );
     Told {
         span: at,
-        what: what.to_owned(),
-        hint: hint.to_owned(),
+        what,
+        hint,
     }
 }
 
-/// A mistake within text or a bare word.
-fn in_value(
-    message: &str,
-    at: &Range<usize>,
-    lines: &Lines<'_>,
-    value: Range<usize>,
-) -> Option<Told> {
-    let text = lines.slice(value.clone());
-    let tell = |span: Range<usize>, what: String, hint: &str| {
-        Some(Told {
-            span,
-            what,
-            hint: hint.to_owned(),
-        })
-    };
-    if text.is_empty() {
-        return tell(
-            value,
-            "the value after `=` is missing".to_owned(),
-            "a setting is written `key = value`",
-        );
+fn missing_value(span: Range<usize>) -> Told {
+    Told {
+        span,
+        what: "the value after `=` is missing".to_owned(),
+        hint: SETTING.to_owned(),
     }
-    if text.starts_with(['"', '\'']) {
-        let mark = text.get(..1).unwrap_or_default();
-        let wrong = lines.slice(at.clone());
-        if at.end >= value.end && wrong.is_empty() && !message.contains("escaped") {
-            return tell(
-                value,
-                "the closing quote is missing".to_owned(),
-                &format!("add {mark} at the end of the text"),
-            );
-        }
-        if wrong.chars().any(char::is_control) {
-            return tell(
-                at.clone(),
-                "a control character stands in this text".to_owned(),
-                "remove it",
-            );
-        }
-        if message.contains("escape") || message.contains("unicode") {
-            let hint = "write a backslash as `\\\\`, or put the text in single quotes";
-            return tell(
-                at.start.saturating_sub(1)..at.end,
-                "after a backslash only certain letters have a meaning".to_owned(),
-                hint,
-            );
-        }
+}
+
+fn in_text(message: &str, at: &Range<usize>, lines: &Lines<'_>) -> Option<Told> {
+    let (span, what, hint) = if lines.slice(at.clone()).chars().any(char::is_control) {
+        let what = "a control character stands in this text";
+        (at.clone(), what, "remove it")
+    } else if message.contains("escape") || message.contains("unicode") {
+        let what = "after a backslash only certain letters have a meaning";
+        let hint = "write a backslash as `\\\\`, or put the text in single quotes";
+        (at.start.saturating_sub(1)..at.end, what, hint)
+    } else {
         return None;
-    }
-    if text.starts_with(['[', '{']) {
-        let wrong = lines.slice(at.clone());
-        let bare = wrong.chars().next().is_some_and(char::is_alphanumeric);
-        return bare.then(|| bare_word(wrong, at.clone()));
-    }
-    Some(bare_word(text, value))
+    };
+    Some(Told {
+        span,
+        what: what.to_owned(),
+        hint: hint.to_owned(),
+    })
+}
+
+fn bare_member(at: &Range<usize>, lines: &Lines<'_>) -> Option<Told> {
+    let word = lines.slice(at.clone());
+    let is_bare = word.starts_with(char::is_alphanumeric);
+    is_bare.then(|| bare_word(word, at.clone()))
 }
 
 fn bare_word(text: &str, span: Range<usize>) -> Told {
-    let number = text
-        .chars()
-        .all(|c| c.is_ascii_digit() || matches!(c, '_' | '+' | '-'));
-    let hint = if number {
+    let is_number = |c: char| c.is_ascii_digit() || matches!(c, '_' | '+' | '-');
+    let hint = if text.chars().all(is_number) {
         "a number is written with digits alone, such as `100`".to_owned()
     } else {
+        // A word processor's quotes look right to whoever pasted them.
         let curly = ['\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}'];
         let kind = if text.contains(curly) {
             "straight quotes"
