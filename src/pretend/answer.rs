@@ -9,9 +9,9 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SERVER};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::container::Refusal;
 use super::json::ENGINE_VERSION;
 use super::route::API_VERSION;
-use super::state::Refusal;
 
 /// The body of every answer; only a faulty one fails.
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;

@@ -6,8 +6,9 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
+use super::container::Run;
 use super::fault::Fault;
-use super::state::{Containers, Outlook, Run};
+use super::state::{Containers, Outlook};
 
 /// The engine behind the socket; it outlives its listener.
 pub(super) struct Engine {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::container::{Container, Refusal};
 use super::form::Form;
-use super::state::{Container, Containers, Refusal};
+use super::state::Containers;
 
 /// The filters that dockerd has and a pretend engine has not.
 const NOT_PRETENDED: [&str; 12] = [

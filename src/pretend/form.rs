@@ -1,6 +1,6 @@
 //! A request's parameters, read as Go reads a form.
 
-use super::state::Refusal;
+use super::container::Refusal;
 
 /// Parameters in the order in which they count.
 #[derive(Debug, Default)]

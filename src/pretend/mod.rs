@@ -21,11 +21,12 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::container::{Config, Refusal};
 use self::engine::Engine;
 pub use self::fault::Fault;
-use self::state::Config;
 
 mod answer;
+mod container;
 mod engine;
 mod fault;
 mod filter;
@@ -107,7 +108,7 @@ impl Pretend {
             }
             Ok(id)
         });
-        added.map_err(|refusal: state::Refusal| io::Error::other(refusal.message))
+        added.map_err(|refusal: Refusal| io::Error::other(refusal.message))
     }
 
     /// Makes every request from the next one on meet this fault, or none.

@@ -8,12 +8,13 @@ use hyper::{Method, Request, Response, StatusCode, Version as Http};
 use serde_json::{Value, json};
 
 use super::answer::{Body, bad_request, empty, introduce, json_value, refusal, text};
+use super::container::Refusal;
 use super::engine::Engine;
 use super::fault::{self, PastHttp};
 use super::form::Form;
-use super::route::{Route, Target};
+use super::route::{Route, Target, Version};
 use super::signal::Signal;
-use super::state::{Done, Refusal};
+use super::state::Done;
 use super::{filter, json};
 
 /// The most bytes that the body of a request can have; dockerd has no limit.
@@ -39,22 +40,20 @@ pub(super) async fn serve(
     };
     Ok(match target {
         Target::Malformed => bad_request(""),
-        Target::Moved(path) => moved(path, head.uri.query()),
+        Target::Moved(path) => moved(&path, head.uri.query()),
         Target::Unknown => refusal(&Refusal::new(404, "page not found"), false),
         Target::Known(route, version) => {
-            let plain = version
-                .as_ref()
-                .is_some_and(super::route::Version::is_before_json_errors);
+            let old = version.as_ref().is_some_and(Version::is_before_json_errors);
             let asked = Asked {
                 head: &head,
                 body: &body.to_bytes(),
-                old: plain,
+                old,
             };
             let answer = match version.map_or(Ok(()), |version| version.check()) {
                 Ok(()) => asked.answer(engine, route).await,
                 Err(refused) => Err(refused),
             };
-            let mut response = answer.unwrap_or_else(|refused| refusal(&refused, plain));
+            let mut response = answer.unwrap_or_else(|refused| refusal(&refused, old));
             introduce(response.headers_mut());
             response
         }
@@ -73,8 +72,8 @@ fn refuse_head(head: &Parts, target: &Target) -> Option<Response<Body>> {
     }
 }
 
-fn moved(path: String, query: Option<&str>) -> Response<Body> {
-    let location = query.map_or(path.clone(), |query| format!("{path}?{query}"));
+fn moved(path: &str, query: Option<&str>) -> Response<Body> {
+    let location = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
     let mut response = empty(StatusCode::MOVED_PERMANENTLY);
     if let Ok(location) = HeaderValue::try_from(location) {
         response.headers_mut().insert(LOCATION, location);

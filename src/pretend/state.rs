@@ -3,60 +3,16 @@
 use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use super::process::Process;
+use super::container::{Config, Container, Refusal, Run};
 use super::signal::Signal;
-
-/// The label with the milliseconds that a container's process takes to leave after SIGTERM.
-pub(super) const STOP_DELAY: &str = "pretend.stop-delay";
-/// How long a stop waits before it kills, in seconds, when neither the caller nor the container says.
-const DEFAULT_GRACE: i64 = 10;
 
 /// All containers of the engine.
 #[derive(Debug, Default)]
 pub(super) struct Containers {
     by_id: BTreeMap<String, Container>,
     last_pid: u32,
-}
-
-/// One container.
-#[derive(Clone, Debug)]
-pub(super) struct Container {
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) created: SystemTime,
-    pub(super) config: Config,
-    pub(super) process: Option<Process>,
-    pub(super) started: Option<SystemTime>,
-    pub(super) finished: Option<SystemTime>,
-    pub(super) exit_code: u8,
-}
-
-/// What a container is made of.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Config {
-    pub(super) image: String,
-    pub(super) command: Vec<String>,
-    pub(super) labels: BTreeMap<String, String>,
-    /// In seconds; negative for ever.
-    pub(super) stop_timeout: Option<i64>,
-}
-
-/// Why the engine says no: a status code and dockerd's own words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) status: u16,
-    pub(super) message: String,
-}
-
-impl Refusal {
-    pub(super) fn new(status: u16, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-        }
-    }
 }
 
 /// What a request did.
@@ -70,13 +26,6 @@ pub(super) enum Done {
     When(Run),
 }
 
-/// One run of one container.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Run {
-    id: String,
-    pid: u32,
-}
-
 /// What can be known of the end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outlook {
@@ -88,70 +37,6 @@ pub(super) enum Outlook {
     EndsAt(SystemTime),
     /// Nothing is about to end it.
     GoesOn,
-}
-
-impl Container {
-    pub(super) fn is_paused(&self) -> bool {
-        self.process.as_ref().is_some_and(|process| process.paused)
-    }
-
-    /// Docker's word for the state it is in.
-    pub(super) fn status(&self) -> &'static str {
-        match (&self.process, self.finished) {
-            (Some(process), _) if process.paused => "paused",
-            (Some(_), _) => "running",
-            (None, None) => "created",
-            (None, Some(_)) => "exited",
-        }
-    }
-
-    fn not_running(&self) -> Refusal {
-        Refusal::new(409, format!("Container {} is not running", self.id))
-    }
-
-    fn run(&mut self, pid: u32, now: SystemTime) {
-        self.process = Some(Process::new(pid));
-        self.started = Some(now);
-        self.exit_code = 0;
-    }
-
-    fn signal(&mut self, signal: Signal, now: SystemTime) -> Result<(), Refusal> {
-        let delay = self.stop_delay();
-        let refusal = self.not_running();
-        let process = self.process.as_mut().ok_or(refusal)?;
-        if signal == Signal::Kill {
-            process.kill_at(now);
-            return Ok(());
-        }
-        // dockerd lets a frozen container go on, so that any other signal can be delivered to it.
-        process.thaw(now);
-        if signal == Signal::Term {
-            process.terminate(now, delay);
-        }
-        Ok(())
-    }
-
-    fn stop_delay(&self) -> Duration {
-        let label = self.config.labels.get(STOP_DELAY);
-        Duration::from_millis(label.and_then(|text| text.parse().ok()).unwrap_or(0))
-    }
-
-    /// Sends SIGTERM now and SIGKILL after the grace, and says which run that ends.
-    fn stop(&mut self, grace: Option<i64>, again: bool, now: SystemTime) -> Option<Run> {
-        let grace = grace.or(self.config.stop_timeout).unwrap_or(DEFAULT_GRACE);
-        self.signal(Signal::Term, now).ok()?;
-        let process = self.process.as_mut()?;
-        // A negative grace never ends; nor does one past the end of time.
-        let grace = u64::try_from(grace).ok().map(Duration::from_secs);
-        if let Some(date) = grace.and_then(|grace| now.checked_add(grace)) {
-            process.kill_at(date);
-        }
-        process.start_again |= again;
-        Some(Run {
-            id: self.id.clone(),
-            pid: process.pid,
-        })
-    }
 }
 
 impl Containers {
@@ -234,7 +119,7 @@ impl Containers {
         now: SystemTime,
     ) -> Result<String, Refusal> {
         let id = random_id();
-        let own = format!("pretend_{}", self.by_id.len());
+        let own = format!("pretend_{id}");
         let plain = name.strip_prefix('/').unwrap_or(name);
         let plain = if name.is_empty() { &own } else { plain };
         if !is_name(plain) {
@@ -434,9 +319,8 @@ fn invalid_name(name: &str) -> Refusal {
 /// 64 random hexadecimal digits. Each hasher of the standard library has random keys of its own.
 fn random_id() -> String {
     let seeds = RandomState::new();
-    (0..4_u8)
-        .map(|part| format!("{:016x}", seeds.hash_one(part)))
-        .collect()
+    let parts = [0, 1, 2, 3].map(|part: u8| format!("{:016x}", seeds.hash_one(part)));
+    parts.concat()
 }
 
 #[cfg(test)]

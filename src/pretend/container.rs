@@ -1,0 +1,123 @@
+//! One container, and what a signal does to it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use super::process::Process;
+use super::signal::Signal;
+
+/// The label with the milliseconds that a container's process takes to leave after SIGTERM.
+pub(super) const STOP_DELAY: &str = "pretend.stop-delay";
+/// How long a stop waits before it kills, in seconds, when neither the caller nor the container says.
+const DEFAULT_GRACE: i64 = 10;
+
+/// One container.
+#[derive(Clone, Debug)]
+pub(super) struct Container {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) created: SystemTime,
+    pub(super) config: Config,
+    pub(super) process: Option<Process>,
+    pub(super) started: Option<SystemTime>,
+    pub(super) finished: Option<SystemTime>,
+    pub(super) exit_code: u8,
+}
+
+/// What a container is made of.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Config {
+    pub(super) image: String,
+    pub(super) command: Vec<String>,
+    pub(super) labels: BTreeMap<String, String>,
+    /// In seconds; negative for ever.
+    pub(super) stop_timeout: Option<i64>,
+}
+
+/// Why the engine says no: a status code and dockerd's own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    pub(super) message: String,
+}
+
+impl Refusal {
+    pub(super) fn new(status: u16, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+        }
+    }
+}
+
+/// One run of one container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) id: String,
+    pub(super) pid: u32,
+}
+
+impl Container {
+    pub(super) fn is_paused(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| process.paused)
+    }
+
+    /// Docker's word for the state it is in.
+    pub(super) fn status(&self) -> &'static str {
+        match (&self.process, self.finished) {
+            (Some(process), _) if process.paused => "paused",
+            (Some(_), _) => "running",
+            (None, None) => "created",
+            (None, Some(_)) => "exited",
+        }
+    }
+
+    pub(super) fn not_running(&self) -> Refusal {
+        Refusal::new(409, format!("Container {} is not running", self.id))
+    }
+
+    /// Starts a process.
+    pub(super) fn run(&mut self, pid: u32, now: SystemTime) {
+        self.process = Some(Process::new(pid));
+        self.started = Some(now);
+        self.exit_code = 0;
+    }
+
+    pub(super) fn signal(&mut self, signal: Signal, now: SystemTime) -> Result<(), Refusal> {
+        let delay = self.stop_delay();
+        let refusal = self.not_running();
+        let process = self.process.as_mut().ok_or(refusal)?;
+        if signal == Signal::Kill {
+            process.kill_at(now);
+            return Ok(());
+        }
+        // dockerd lets a frozen container go on, so that any other signal can be delivered to it.
+        process.thaw(now);
+        if signal == Signal::Term {
+            process.terminate(now, delay);
+        }
+        Ok(())
+    }
+
+    fn stop_delay(&self) -> Duration {
+        let label = self.config.labels.get(STOP_DELAY);
+        Duration::from_millis(label.and_then(|text| text.parse().ok()).unwrap_or(0))
+    }
+
+    /// Sends SIGTERM now and SIGKILL after the grace, and says which run that ends.
+    pub(super) fn stop(&mut self, grace: Option<i64>, again: bool, now: SystemTime) -> Option<Run> {
+        let grace = grace.or(self.config.stop_timeout).unwrap_or(DEFAULT_GRACE);
+        self.signal(Signal::Term, now).ok()?;
+        let process = self.process.as_mut()?;
+        // A negative grace never ends; nor does one past the end of time.
+        let grace = u64::try_from(grace).ok().map(Duration::from_secs);
+        if let Some(date) = grace.and_then(|grace| now.checked_add(grace)) {
+            process.kill_at(date);
+        }
+        process.start_again |= again;
+        Some(Run {
+            id: self.id.clone(),
+            pid: process.pid,
+        })
+    }
+}
