@@ -324,5 +324,4 @@ fn random_id() -> String {
 }
 
 #[cfg(test)]
-#[path = "state_tests.rs"]
 mod tests;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use std::{env, fs};
 
 use bollard::models::{ContainerInspectResponse, ContainerSummary, SystemVersion};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,18 +13,21 @@ use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::{Fault, Pretend};
+use super::{Fault, Pretend, fault};
 
-/// Requests, each followed by its indented answer.
+/// Requests, each followed by its indented answer, as a real dockerd 20.10.24 gave it.
+///
+/// `BEGIN` leaves a request running until `JOIN`, `HANG-UP` leaves it for good, `AWAIT` waits for a process.
+/// To write it anew, name a file in `PRETEND_TRANSCRIPT`.
 const TRANSCRIPT: &str = include_str!("transcript.txt");
-/// Leaves at once on SIGTERM; says so when it is ready to.
+/// Leaves at once on SIGTERM.
 const TRAP: &str = r#"{"Image":"busybox:latest","Labels":{"prt":"yes"},"Cmd":["/bin/sh","-c","trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done"]}"#;
 /// Leaves five seconds after SIGTERM.
 const SLOW: &str = r#"{"Image":"busybox:latest","Labels":{"pretend.stop-delay":"5000"},"Cmd":["/bin/sh","-c","trap 'sleep 5; exit 0' TERM; while :; do sleep 1 & wait $!; done"]}"#;
 /// How long anything but a stop may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a real process needs to set its trap, or to get a signal. Nothing tells when it has.
-const A_MOMENT: Duration = Duration::from_millis(700);
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// An engine's socket, and what makes the names on it this process's own.
 #[derive(Clone)]
@@ -54,6 +58,11 @@ impl Client {
 
     /// A request line and perhaps a body, as bytes.
     fn request(&self, line: &str) -> String {
+        let (kind, line) = match line.split_once(' ') {
+            Some(("FORM", line)) => ("application/x-www-form-urlencoded", line),
+            Some(("TEXT", line)) => ("text/plain", line),
+            _ => ("application/json", line),
+        };
         let line = line.replace("PRT", &self.prefix);
         let mut words = line.splitn(3, ' ');
         let method = words.next().unwrap();
@@ -69,7 +78,7 @@ impl Client {
         };
         let length = body.len();
         format!(
-            "{method} {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            "{method} {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
         )
     }
 
@@ -79,6 +88,13 @@ impl Client {
             None => self.request(line),
         };
         view(&self.exchange(&request).await).replace(&self.prefix, "PRT")
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
+        let answer = self.exchange(&self.request(&format!("GET {path}"))).await;
+        let answer = String::from_utf8(answer).unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str(body).unwrap()
     }
 
     /// Waits until a container's process does what the word says.
@@ -100,8 +116,7 @@ impl Client {
         let mut written = String::new();
         let mut begun: Option<JoinHandle<String>> = None;
         for line in TRANSCRIPT.lines().filter(|line| !line.starts_with(' ')) {
-            written.push_str(line);
-            written.push('\n');
+            written.extend([line, "\n"]);
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             let answer = match word {
                 "" | "#" => continue,
@@ -126,7 +141,7 @@ impl Client {
                 "JOIN" => begun.take().unwrap().await.unwrap(),
                 _ => self.ask(line).await,
             };
-            written.push_str(&format!("    {answer}\n"));
+            written.extend(["    ", &answer, "\n"]);
         }
         written
     }
@@ -226,8 +241,9 @@ fn unchunk(mut body: &str) -> String {
     let mut whole = String::new();
     while let Some((length, rest)) = body.split_once("\r\n") {
         let length = usize::from_str_radix(length, 16).unwrap();
-        whole.push_str(&rest[..length]);
-        body = rest[length..].trim_start();
+        let (chunk, after) = rest.split_at(length);
+        whole.push_str(chunk);
+        body = after.trim_start();
     }
     whole
 }
@@ -285,7 +301,128 @@ async fn dockerd_answers_as_written() {
         return;
     };
     let client = Client::new(&socket);
-    let actual = client.play().await;
+    let client_of_task = client.clone();
+    // On a task of its own, so that a panic in it does not leave containers behind.
+    let played = tokio::spawn(async move { client_of_task.play().await }).await;
     client.clean_up().await;
-    check_transcript(&actual, "dockerd");
+    check_transcript(&played.unwrap(), "dockerd");
+}
+
+#[tokio::test]
+async fn faults_look_as_they_are_called() {
+    let (_folder, pretend, client) = pretend().await;
+    for (fault, expected) in [
+        (Fault::Fail, "500 the pretend engine was told to fail"),
+        (Fault::NotJson, "200 <html>this is no JSON</html>"),
+        (Fault::Redirect, "301  location=/elsewhere"),
+        (Fault::Cut, r#"200 [{"Id":"4"#),
+    ] {
+        pretend.set_fault(Some(fault));
+        let answer = client.ask("GET /containers/json").await;
+        assert_eq!(answer, expected, "{fault:?}");
+    }
+    pretend.set_fault(Some(Fault::Garbage));
+    let request = client.request("GET /containers/json");
+    assert_eq!(client.exchange(&request).await, fault::GARBAGE);
+    pretend.set_fault(None);
+    assert_eq!(client.ask("GET /containers/json").await, "200");
+}
+
+#[tokio::test]
+async fn a_stalled_request_ends_with_its_client() {
+    let (_folder, pretend, client) = pretend().await;
+    for (fault, expected) in [
+        (Fault::Stall, ""),
+        (Fault::StallBody, "HTTP/1.1 200 OK\r\n"),
+    ] {
+        pretend.set_fault(Some(fault));
+        let mut stream = UnixStream::connect(&client.socket).await.unwrap();
+        let request = client.request("GET /containers/json");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let reading = stream.read_to_end(&mut answer);
+        assert!(timeout(A_MOMENT, reading).await.is_err(), "{fault:?}");
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with(expected), "{fault:?}: {answer}");
+        assert_eq!(answer.is_empty(), expected.is_empty(), "{fault:?}");
+        assert!(
+            answer.is_empty() || answer.ends_with("\r\n\r\n"),
+            "{answer}"
+        );
+        assert_eq!(pretend.connections(), 1);
+        drop(stream);
+        until(|| pretend.connections() == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_fault_can_be_kept_to_some_paths() {
+    let (_folder, pretend, client) = pretend().await;
+    pretend.set_fault_on("/stop", Fault::Fail);
+    pretend.add("muxer", &[], true).unwrap();
+    assert!(
+        client
+            .ask("POST /containers/muxer/stop")
+            .await
+            .starts_with("500")
+    );
+    // The fault came in place of the work.
+    assert_eq!(client.ask("POST /containers/muxer/start").await, "304");
+}
+
+#[tokio::test]
+async fn an_engine_that_went_down_comes_back_with_its_containers() {
+    let (_folder, pretend, client) = pretend().await;
+    let id = pretend.add("muxer", &[("a", "b")], true).unwrap();
+    let taken = pretend.add("muxer", &[], true).unwrap_err().to_string();
+    assert!(taken.contains(&id), "{taken}");
+    let mut stream = UnixStream::connect(&client.socket).await.unwrap();
+    until(|| pretend.connections() == 1).await;
+
+    pretend.go_down().await;
+    assert_eq!(pretend.connections(), 0);
+    assert!(!pretend.socket().exists());
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    pretend.go_down().await;
+
+    pretend.come_back().await.unwrap();
+    pretend.come_back().await.unwrap();
+    let ask = format!("GET /containers/{id}/json");
+    assert!(client.ask(&ask).await.contains(r#""/muxer" "running""#));
+}
+
+#[tokio::test]
+async fn the_last_handle_takes_the_server_with_it() {
+    let (_folder, pretend, client) = pretend().await;
+    let other = pretend.clone();
+    drop(pretend);
+    assert!(client.ask("GET /_ping").await.starts_with("200"));
+    let mut stream = UnixStream::connect(&client.socket).await.unwrap();
+    until(|| other.connections() == 1).await;
+    drop(other);
+    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    assert!(!client.socket.exists());
+}
+
+#[tokio::test]
+async fn answers_have_what_bollard_reads() {
+    let (_folder, pretend, client) = pretend().await;
+    pretend.add("muxer", &[("a", "b")], true).unwrap();
+    let inspected: ContainerInspectResponse = client.get("/containers/muxer/json").await;
+    assert!(inspected.created.is_some());
+    assert_eq!(inspected.config.unwrap().labels.unwrap()["a"], "b");
+    let listed: Vec<ContainerSummary> = client.get("/containers/json").await;
+    assert_eq!(listed[0].id, inspected.id);
+    let version: SystemVersion = client.get("/version").await;
+    assert_eq!(version.api_version.as_deref(), Some("1.41"));
+}
+
+/// Waits for something that another task is about to do.
+async fn until(done: impl Fn() -> bool) {
+    let look = async {
+        while !done() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(PATIENCE, look).await.unwrap();
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::super::container::{Config, Refusal, STOP_DELAY};
-use super::super::signal::Signal;
 use super::{Containers, Done, Outlook};
+use crate::pretend::container::{Config, Refusal, STOP_DELAY};
+use crate::pretend::signal::Signal;
 
 const NAME: &str = "muxer";
 
@@ -227,7 +227,11 @@ fn references_are_full_ids_then_names_then_unique_beginnings_of_ids() {
     let mut add = |name: &str| engine.create(name, Config::default(), second(0)).unwrap();
     let first = add("first");
     let by_full_id = add(&first);
-    let by_short_id = add(&first[..12]);
+    let (short, _) = first.split_at(12);
+    let by_short_id = add(short);
+    let (prefix, _) = first.split_at(20);
+    let (_, not_prefix) = first.split_at(8);
+    let (other_prefix, _) = by_full_id.split_at(20);
     // With twenty more, two of them begin with the same digit out of sixteen.
     let more: Vec<_> = (0..20)
         .map(|number| add(&format!("more-{number}")))
@@ -240,16 +244,13 @@ fn references_are_full_ids_then_names_then_unique_beginnings_of_ids() {
         .unwrap();
     for (reference, expected) in [
         (first.as_str(), first.as_str()),
-        (&first[..12], by_short_id.as_str()),
-        (&first[..20], first.as_str()),
-        (&by_full_id[..20], by_full_id.as_str()),
+        (short, by_short_id.as_str()),
+        (prefix, first.as_str()),
+        (other_prefix, by_full_id.as_str()),
         ("first", first.as_str()),
         ("First", "404 No such container: First"),
         ("firs", "404 No such container: firs"),
-        (
-            &first[1..20],
-            &format!("404 No such container: {}", &first[1..20]),
-        ),
+        (not_prefix, &format!("404 No such container: {not_prefix}")),
         (
             &shared,
             &format!("500 Multiple IDs found with provided prefix: {shared}"),
