@@ -1,0 +1,47 @@
+# The image of relayer-controller: one static binary and nothing else.
+#
+#   docker build -t relayer-controller .
+#
+# It runs with a read-only root, without capabilities and with no-new-privileges, see docker-compose.yml. The policy is
+# not part of the image: mount its directory at /etc/relayer-controller.
+
+ARG RUST_VERSION=1.95
+
+FROM rust:${RUST_VERSION}-slim-bookworm AS build
+WORKDIR /build
+
+# +crt-static puts the C library into the binary. Cargo must be told the target by name for it, even where it is the
+# machine's own, so that procedural macros stay loadable libraries.
+ENV RUSTFLAGS="-C target-feature=+crt-static"
+
+# The dependencies on their own, with empty sources: this layer is built again only when Cargo.toml or Cargo.lock change.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' > src/main.rs \
+    && cargo build --release --locked --target "$(rustc --print host-tuple)"
+
+# Cargo compares times: without the touch, sources older than the empty ones would count as built.
+COPY src ./src
+RUN touch src/lib.rs src/main.rs \
+    && cargo build --release --locked --target "$(rustc --print host-tuple)" \
+    && mv "target/$(rustc --print host-tuple)/release/relayer-controller" /relayer-controller
+
+FROM scratch
+
+# The commit this was built from: --build-arg REVISION="$(git rev-parse HEAD)"
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="relayer-controller" \
+      org.opencontainers.image.description="The least-privilege door to the Docker engine: these verbs on these containers, and nothing else." \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}"
+
+COPY --from=build /relayer-controller /bin/relayer-controller
+
+# Where relayer-controller.toml is looked for.
+WORKDIR /etc/relayer-controller
+EXPOSE 8089
+
+# Root without any capability, unless `user:` says otherwise: it owns the engine's socket and can do nothing more. To run
+# as somebody else, give that user the socket's group: `user: "1000:<gid of /var/run/docker.sock>"`.
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 CMD ["/bin/relayer-controller", "healthcheck"]
+ENTRYPOINT ["/bin/relayer-controller"]
