@@ -21,6 +21,7 @@ RUN mkdir src benches && touch src/lib.rs benches/numbers.rs && echo 'fn main() 
     && cargo build --release --locked --target "$(rustc --print host-tuple)"
 
 # Cargo compares times: without the touch, sources older than the empty ones would count as built.
+COPY relayer-controller.toml ./
 COPY src ./src
 RUN touch src/lib.rs src/main.rs \
     && cargo build --release --locked --target "$(rustc --print host-tuple)" \

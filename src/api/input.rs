@@ -118,13 +118,13 @@ fn unknown(key: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{Parameters, name, no_body};
+    use super::{ContainerName, Parameters, name, no_body};
 
     fn check_name(raw: &str, expected: Result<&str, &str>) {
         let parsed = name(raw).map_err(|problem| problem.to_string());
         let shown = parsed
             .as_ref()
-            .map(|name| name.as_str())
+            .map(ContainerName::as_str)
             .map_err(String::as_str);
         assert_eq!(shown, expected, "{raw}");
     }

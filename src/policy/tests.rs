@@ -109,20 +109,21 @@ fn golden_matrix() {
     ];
     let policy = policy(&tables);
     let names = ["ffmpeg-kick", "muxer", "blind", "closed", "unmanaged"];
-    let mut matrix = format!("{:<10}", "anonymous");
-    for name in names {
-        matrix += &format!(" {name:<12}");
-    }
+    let line = |first: &str, cells: [&str; 5]| {
+        let cells = cells.map(|cell| format!("{cell:<12}"));
+        format!("{first:<10} {}", cells.join(" "))
+            .trim_end()
+            .to_owned()
+    };
+    let mut matrix = vec![line("anonymous", names)];
     for verb in Verb::ALL {
-        matrix += &format!("\n{verb:<10}");
-        for name in names {
-            let decision = policy.decide(&Principal::anonymous(), verb, &name.parse().unwrap());
-            matrix += &format!(" {:<12}", word(&decision));
-        }
+        let cell = |name: &str| {
+            word(&policy.decide(&Principal::anonymous(), verb, &name.parse().unwrap()))
+        };
+        matrix.push(line(verb.as_str(), names.map(cell)));
     }
-    let trimmed: Vec<_> = matrix.lines().map(str::trim_end).collect();
     assert_eq!(
-        trimmed.join("\n"),
+        matrix.join("\n"),
         include_str!("../../tests/golden/matrix.txt").trim_end()
     );
 }

@@ -92,7 +92,7 @@ fn collect(folder: &Path, found: &mut Vec<Source>) {
 fn uses(code: &str) -> Vec<String> {
     let names = code.split("crate::").skip(1).map(|rest| {
         let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
-        rest[..end.unwrap_or(rest.len())].to_owned()
+        rest.split_at(end.unwrap_or(rest.len())).0.to_owned()
     });
     names.collect()
 }

@@ -118,7 +118,7 @@ impl Direct {
         let body = body.map(Value::to_string).unwrap_or_default();
         let mut stream = UnixStream::connect(&self.0).unwrap();
         stream
-            .set_read_timeout(Some(Duration::from_secs(60)))
+            .set_read_timeout(Some(Duration::from_mins(1)))
             .unwrap();
         // HTTP/1.0: the answer ends when the connection does.
         write!(
@@ -131,7 +131,7 @@ impl Direct {
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
         Said {
-            status: head[9..12].parse().unwrap(),
+            status: head.split(' ').nth(1).unwrap().parse().unwrap(),
             body: serde_json::from_str(body).unwrap_or(Value::Null),
         }
     }

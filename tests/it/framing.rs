@@ -64,9 +64,7 @@ fn nothing_is_smuggled() {
 #[test]
 fn heads() {
     on_each_engine(ONE, |stage| {
-        let many = (0..101)
-            .map(|i| format!("X-{i}: 1\r\n"))
-            .collect::<String>();
+        let many = "X-Many: 1\r\n".repeat(101);
         let long = format!("X-Long: {}\r\n", "x".repeat(8 * 1024));
         let too_long = format!("X-Long: {}\r\n", "x".repeat(17 * 1024));
         let far_too_long = format!("X-Long: {}\r\n", "x".repeat(100 * 1024));

@@ -6,8 +6,11 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "a test that cannot go on has failed"
 )]
+#![expect(clippy::print_stdout, reason = "what is left out is said")]
+#![expect(clippy::too_many_lines, reason = "a table is as long as it is")]
 
 mod architecture;
 mod engines;
