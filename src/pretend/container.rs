@@ -83,6 +83,7 @@ impl Container {
         self.exit_code = 0;
     }
 
+    /// Delivers a signal to its process.
     pub(super) fn signal(&mut self, signal: Signal, now: SystemTime) -> Result<(), Refusal> {
         let delay = self.stop_delay();
         let refusal = self.not_running();
@@ -104,7 +105,7 @@ impl Container {
         Duration::from_millis(label.and_then(|text| text.parse().ok()).unwrap_or(0))
     }
 
-    /// Sends SIGTERM now and SIGKILL after the grace, and says which run that ends.
+    /// Sends SIGTERM now and SIGKILL after the grace, and says which run that ends; none if it does not run.
     pub(super) fn stop(&mut self, grace: Option<i64>, again: bool, now: SystemTime) -> Option<Run> {
         let grace = grace.or(self.config.stop_timeout).unwrap_or(DEFAULT_GRACE);
         self.signal(Signal::Term, now).ok()?;

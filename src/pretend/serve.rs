@@ -32,39 +32,36 @@ pub(super) async fn serve(
         return fault::answer(fault).await;
     }
     let target = Target::of(&head.method, head.uri.path());
-    if let Some(refused) = refuse_head(&head, &target) {
+    if target != Target::Malformed
+        && let Some(refused) = refuse_host(&head)
+    {
         return Ok(refused);
     }
+    let (route, version) = match target {
+        Target::Known(route, version) => (route, version),
+        Target::Moved(path) => return Ok(moved(&path, head.uri.query())),
+        Target::Unknown => return Ok(refusal(&Refusal::new(404, "page not found"), false)),
+        Target::Malformed => return Ok(bad_request("")),
+    };
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
         return Ok(bad_request(""));
     };
-    Ok(match target {
-        Target::Malformed => bad_request(""),
-        Target::Moved(path) => moved(&path, head.uri.query()),
-        Target::Unknown => refusal(&Refusal::new(404, "page not found"), false),
-        Target::Known(route, version) => {
-            let old = version.as_ref().is_some_and(Version::is_before_json_errors);
-            let asked = Asked {
-                head: &head,
-                body: &body.to_bytes(),
-                old,
-            };
-            let answer = match version.map_or(Ok(()), |version| version.check()) {
-                Ok(()) => asked.answer(engine, route).await,
-                Err(refused) => Err(refused),
-            };
-            let mut response = answer.unwrap_or_else(|refused| refusal(&refused, old));
-            introduce(response.headers_mut());
-            response
-        }
-    })
+    let asked = Asked {
+        head: &head,
+        body: &body.to_bytes(),
+        old: version.as_ref().is_some_and(Version::is_before_json_errors),
+    };
+    let answer = match version.as_ref().map_or(Ok(()), Version::check) {
+        Ok(()) => asked.answer(engine, route).await,
+        Err(refused) => Err(refused),
+    };
+    let mut response = answer.unwrap_or_else(|refused| refusal(&refused, asked.old));
+    introduce(response.headers_mut());
+    Ok(response)
 }
 
-/// What Go's own HTTP server refuses.
-fn refuse_head(head: &Parts, target: &Target) -> Option<Response<Body>> {
-    if *target == Target::Malformed {
-        return Some(bad_request(""));
-    }
+/// Go's own HTTP server wants one Host header.
+fn refuse_host(head: &Parts) -> Option<Response<Body>> {
     match head.headers.get_all(HOST).iter().count() {
         0 if head.version == Http::HTTP_11 => Some(bad_request(": missing required Host header")),
         0 | 1 => None,
@@ -164,12 +161,13 @@ impl Asked<'_> {
 
     async fn restart(&self, engine: &Engine, name: &str) -> Result<Done, Refusal> {
         let grace = self.form()?.number("t")?;
-        let wrap = |message: &str| format!("Cannot restart container {name}: {message}");
         let done = engine.change(|state, now| state.restart(name, grace, now))?;
         if let Done::When(run) = &done
             && !engine.outlive(run).await
         {
-            let message = wrap("container is marked for removal and cannot be started");
+            let message = format!(
+                "Cannot restart container {name}: container is marked for removal and cannot be started"
+            );
             return Err(Refusal::new(500, message));
         }
         Ok(done)
@@ -212,7 +210,7 @@ fn good(value: &Value) -> Response<Body> {
 }
 
 fn ping(method: &Method) -> Response<Body> {
-    // dockerd says that the answer to HEAD has no length, and does not mean the length that GET would have.
+    // dockerd gives HEAD the length of nothing, and not the length that GET would have.
     let body = if method == Method::HEAD { "" } else { "OK" };
     let mut response = text(StatusCode::OK, body);
     let headers = response.headers_mut();

@@ -1,0 +1,128 @@
+//! The pretend engine and a real one, asked the same, give the same answers.
+
+use std::path::PathBuf;
+use std::time::Duration;
+use std::{env, fs};
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::{A_MOMENT, Client, PATIENCE, pretend};
+
+/// Requests, each followed by its indented answer, as a real dockerd 20.10.24 gave it.
+///
+/// `BEGIN` leaves a request running until `JOIN`, `HANG-UP` leaves it for good, `AWAIT` waits for a process.
+/// To write it anew, name a file in `PRETEND_TRANSCRIPT`.
+const TRANSCRIPT: &str = include_str!("transcript.txt");
+
+#[tokio::test]
+async fn the_pretend_engine_answers_as_written() {
+    let (_folder, pretend, client) = pretend().await;
+    check_transcript(&client.play().await, "the pretend engine");
+    assert_eq!(pretend.connections(), 0);
+}
+
+#[tokio::test]
+async fn dockerd_answers_as_written() {
+    let Some(socket) = real_engine() else {
+        println!("RELAYER_TEST_ENGINE=none: compared with the pretend engine only");
+        return;
+    };
+    let client = Client::new(&socket);
+    let client_of_task = client.clone();
+    // On a task of its own, so that a panic in it does not leave containers behind.
+    let played = tokio::spawn(async move { client_of_task.play().await }).await;
+    client.clean_up().await;
+    check_transcript(&played.unwrap(), "dockerd");
+}
+
+impl Client {
+    /// Plays the requests of the transcript, and writes it anew with this engine's answers.
+    async fn play(&self) -> String {
+        let mut written = String::new();
+        let mut begun: Option<JoinHandle<String>> = None;
+        for line in TRANSCRIPT.lines().filter(|line| !line.starts_with(' ')) {
+            written.extend([line, "\n"]);
+            let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+            let answer = match word {
+                "" | "#" => continue,
+                "AWAIT" => {
+                    let (name, what) = rest.split_once(' ').unwrap();
+                    self.wait_for(name, what).await;
+                    continue;
+                }
+                "BEGIN" => {
+                    let (client, request) = (self.clone(), rest.to_owned());
+                    begun = Some(tokio::spawn(async move { client.ask(&request).await }));
+                    sleep(A_MOMENT).await;
+                    continue;
+                }
+                "HANG-UP" => {
+                    let mut stream = UnixStream::connect(&self.socket).await.unwrap();
+                    let request = self.request(rest);
+                    stream.write_all(request.as_bytes()).await.unwrap();
+                    sleep(A_MOMENT).await;
+                    continue;
+                }
+                "JOIN" => begun.take().unwrap().await.unwrap(),
+                _ => self.ask(line).await,
+            };
+            written.extend(["    ", &answer, "\n"]);
+        }
+        written
+    }
+
+    /// Removes what a play that broke off has left.
+    async fn clean_up(&self) {
+        for name in ["a", "b", "c", "s", "t"] {
+            let line = format!("DELETE /containers/PRT-{name}?force=1");
+            self.ask(&line).await;
+        }
+    }
+
+    /// Waits until a container's process does what the word says.
+    async fn wait_for(&self, name: &str, word: &str) {
+        if word == "trapped" {
+            return sleep(A_MOMENT).await;
+        }
+        let inspect = format!("GET /containers/{name}/json");
+        let look = async {
+            while !self.ask(&inspect).await.contains(word) {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(PATIENCE, look).await.unwrap();
+    }
+}
+
+/// The real engine's socket, or none if none is wanted.
+fn real_engine() -> Option<PathBuf> {
+    let named = env::var("RELAYER_TEST_ENGINE").or_else(|_| env::var("DOCKER_HOST"));
+    let host = named.unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+    if host == "none" {
+        return None;
+    }
+    let path = host.strip_prefix("unix://").map(PathBuf::from);
+    let Some(path) = path.filter(|path| path.exists()) else {
+        panic!("no engine at {host}: start dockerd, or set RELAYER_TEST_ENGINE=none to do without");
+    };
+    Some(path)
+}
+
+fn check_transcript(actual: &str, engine: &str) {
+    if actual == TRANSCRIPT {
+        return;
+    }
+    if let Ok(path) = env::var("PRETEND_TRANSCRIPT") {
+        fs::write(path, actual).unwrap();
+    }
+    let different = actual.lines().zip(TRANSCRIPT.lines());
+    let mut request = "";
+    for (actual, expected) in different {
+        assert_eq!(actual, expected, "{engine} answers otherwise to {request}");
+        request = actual;
+    }
+    panic!("{engine}: the transcript ends otherwise");
+}
