@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct Engine {
     docker: Docker,
     timeout: Duration,
     own: Option<ContainerId>,
+    /// Whether the last call reached the engine; the log says when that changes, and not at each call.
+    is_reachable: AtomicBool,
     /// Which id a name had lately. A hint is never believed: the container is looked at under that id, and counts only
     /// if it still has the name.
     hints: Mutex<HashMap<FullName, ContainerId>>,
@@ -56,6 +59,7 @@ impl Engine {
             docker,
             timeout: settings.timeout,
             own,
+            is_reachable: AtomicBool::new(true),
             hints: Mutex::default(),
         })
     }
@@ -66,7 +70,7 @@ impl Engine {
     ///
     /// Where it does not.
     pub async fn ping(&self, limit: Duration) -> Result<(), Error> {
-        within(limit.min(self.timeout), self.docker.ping())
+        self.within(limit.min(self.timeout), self.docker.ping())
             .await
             .map(drop)
     }
@@ -126,14 +130,18 @@ impl Engine {
         let id = found.id.as_str();
         let docker = &self.docker;
         let done = match change {
-            Change::Start => within(self.timeout, docker.start_container(id, None)).await,
+            Change::Start => {
+                self.within(self.timeout, docker.start_container(id, None))
+                    .await
+            }
             Change::Stop { timeout } => {
                 let limit = self.timeout + stop_time(*timeout, found);
                 let options = StopContainerOptions {
                     t: timeout.map(whole_seconds),
                     ..StopContainerOptions::default()
                 };
-                within(limit, docker.stop_container(id, Some(options))).await
+                self.within(limit, docker.stop_container(id, Some(options)))
+                    .await
             }
             Change::Restart { timeout } => {
                 let limit = self.timeout + stop_time(*timeout, found);
@@ -141,15 +149,20 @@ impl Engine {
                     t: timeout.map(whole_seconds),
                     ..RestartContainerOptions::default()
                 };
-                within(limit, docker.restart_container(id, Some(options))).await
+                self.within(limit, docker.restart_container(id, Some(options)))
+                    .await
             }
-            Change::Pause => within(self.timeout, docker.pause_container(id)).await,
-            Change::Unpause => within(self.timeout, docker.unpause_container(id)).await,
+            Change::Pause => self.within(self.timeout, docker.pause_container(id)).await,
+            Change::Unpause => {
+                self.within(self.timeout, docker.unpause_container(id))
+                    .await
+            }
             Change::Kill { signal } => {
                 let options = signal.as_ref().map(|signal| KillContainerOptions {
                     signal: signal.as_str().to_owned(),
                 });
-                within(self.timeout, docker.kill_container(id, options)).await
+                self.within(self.timeout, docker.kill_container(id, options))
+                    .await
             }
         };
         let outcome = match done {
@@ -212,11 +225,12 @@ impl Engine {
     }
 
     async fn inspect(&self, id: &ContainerId) -> Result<Inspected, Error> {
-        let response = within(
-            self.timeout,
-            self.docker.inspect_container(id.as_str(), None),
-        )
-        .await?;
+        let response = self
+            .within(
+                self.timeout,
+                self.docker.inspect_container(id.as_str(), None),
+            )
+            .await?;
         Inspected::read(response)
     }
 
@@ -231,7 +245,9 @@ impl Engine {
             filters: (!text.is_empty()).then_some(filters),
             ..ListContainersOptions::default()
         };
-        let summaries = within(self.timeout, self.docker.list_containers(Some(options))).await?;
+        let summaries = self
+            .within(self.timeout, self.docker.list_containers(Some(options)))
+            .await?;
         let mut listed = HashMap::with_capacity(summaries.len());
         for summary in summaries {
             let id = summary.id.and_then(|id| id.parse::<ContainerId>().ok());
@@ -247,6 +263,31 @@ impl Engine {
         Ok(listed)
     }
 
+    /// Runs one call to the engine under a deadline.
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        call: impl Future<Output = Result<T, bollard::errors::Error>>,
+    ) -> Result<T, Error> {
+        let answer = match tokio::time::timeout(limit, call).await {
+            Ok(answer) => answer.map_err(Error::from),
+            Err(_) => Err(Error::TimedOut(limit)),
+        };
+        let unreachable = match &answer {
+            Err(Error::Unreachable(why)) => Some(why),
+            Ok(_) | Err(_) => None,
+        };
+        let was_reachable = self
+            .is_reachable
+            .swap(unreachable.is_none(), Ordering::Relaxed);
+        match (was_reachable, unreachable) {
+            (true, Some(why)) => tracing::warn!(?why, "the engine is lost"),
+            (false, None) => tracing::info!("the engine is back"),
+            (true, None) | (false, Some(_)) => {}
+        }
+        answer
+    }
+
     fn hint(&self, name: &FullName) -> Option<ContainerId> {
         let hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner);
         hints.get(name).cloned()
@@ -258,17 +299,6 @@ impl Engine {
             Some(id) => hints.insert(name.clone(), id),
             None => hints.remove(name),
         };
-    }
-}
-
-/// Runs one call to the engine under a deadline.
-async fn within<T>(
-    limit: Duration,
-    call: impl Future<Output = Result<T, bollard::errors::Error>>,
-) -> Result<T, Error> {
-    match tokio::time::timeout(limit, call).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => Err(Error::TimedOut(limit)),
     }
 }
 

@@ -72,7 +72,11 @@ impl Receipt {
             Err(error) => {
                 // Debug form: the engine's words may hold control characters, which must not forge a line.
                 let reason = error.to_string();
-                warn!(%request_id, %verb, %container, ?took, ?reason, "failed");
+                if is_quiet(verb) {
+                    debug!(%request_id, %verb, %container, ?took, ?reason, "failed");
+                } else {
+                    warn!(%request_id, %verb, %container, ?took, ?reason, "failed");
+                }
                 Err(match error {
                     Error::NotFound => Failure::NotFound(container.as_str().to_owned()),
                     Error::OwnContainer => Failure::Forbidden { verb, container },
