@@ -65,6 +65,9 @@ fn an_engine_that_fails() {
         pretend.set_fault(None);
     }
     check_well(&stage);
+    let asked = stage.record.take();
+    let followed = asked.iter().any(|request| request.contains("elsewhere"));
+    assert!(!followed, "a redirect was followed: {asked:?}");
 }
 
 #[test]

@@ -358,6 +358,22 @@ fn a_socket_that_is_closed_to_us() {
     }
 }
 
+/// With no files left it cannot accept; it waits, and goes on when there are some again.
+#[test]
+fn a_process_without_files_goes_on() {
+    let (folder, _) = with_file(GOOD);
+    let mut command = Command::new("/bin/sh");
+    let script = format!(
+        "ulimit -n 32; exec '{}'",
+        env!("CARGO_BIN_EXE_relayer-controller")
+    );
+    command.args(["-c", &script]).current_dir(folder.path());
+    let (_gateway, address) = Running::start(&mut command);
+    let crowd: Vec<_> = (0..64).map(|_| http::connect(address)).collect();
+    drop(crowd);
+    assert_eq!(http::ask(address, "GET", "/health").body, "\"ok\"");
+}
+
 #[test]
 fn the_demo_says_what_it_is() {
     let mut child = program()
