@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -177,18 +177,8 @@ fn after(event: &Event, runs: bool) -> Option<bool> {
 #[test]
 fn a_change_outlives_its_caller() {
     on_each_engine(FIVE, |stage| {
-        let id = slow_to_stop(stage, "c0");
-        let mut stream = connect(stage.address);
-        stream
-            .write_all(b"POST /container/c0/stop HTTP/1.1\r\nHost: x\r\n\r\n")
-            .unwrap();
-        wait(|| {
-            stage
-                .record
-                .take_changes()
-                .iter()
-                .any(|request| request.contains("/stop"))
-        });
+        let id = slow_to_stop(stage);
+        let stream = begin_to_stop(stage);
         stream.shutdown(Shutdown::Both).unwrap();
         drop(stream);
         wait(|| stage.engine.state(&id) == "exited");
@@ -199,18 +189,9 @@ fn a_change_outlives_its_caller() {
 #[test]
 fn a_stop_loses_nothing() {
     on_each_engine(FIVE, |stage| {
-        let id = slow_to_stop(stage, "c0");
+        let id = slow_to_stop(stage);
         let mut idle = connect(stage.address);
-        let mut busy = connect(stage.address);
-        busy.write_all(b"POST /container/c0/stop HTTP/1.1\r\nHost: x\r\n\r\n")
-            .unwrap();
-        wait(|| {
-            stage
-                .record
-                .take_changes()
-                .iter()
-                .any(|request| request.contains("/stop"))
-        });
+        let mut busy = begin_to_stop(stage);
         assert!(stage.stop(), "drained in time");
         let answer = http::parse(&read_all(&mut busy)).unwrap();
         assert_eq!(
@@ -220,7 +201,7 @@ fn a_stop_loses_nothing() {
         assert_eq!(read_all(&mut idle), "");
         assert_eq!(stage.engine.state(&id), "exited");
         assert!(
-            std::net::TcpStream::connect(stage.address).is_err(),
+            TcpStream::connect(stage.address).is_err(),
             "still listening"
         );
     });
@@ -230,33 +211,34 @@ fn a_stop_loses_nothing() {
 #[test]
 fn a_stop_waits_for_what_nobody_waits_for() {
     on_each_engine(FIVE, |stage| {
-        let id = slow_to_stop(stage, "c0");
-        let mut stream = connect(stage.address);
-        stream
-            .write_all(b"POST /container/c0/stop HTTP/1.1\r\nHost: x\r\n\r\n")
-            .unwrap();
-        wait(|| {
-            stage
-                .record
-                .take_changes()
-                .iter()
-                .any(|request| request.contains("/stop"))
-        });
+        let id = slow_to_stop(stage);
+        let stream = begin_to_stop(stage);
         drop(stream);
         assert!(stage.stop(), "drained in time");
         assert_eq!(stage.engine.state(&id), "exited");
     });
 }
 
-/// Makes and starts a container that takes a second to stop.
-fn slow_to_stop(stage: &Stage, name: &str) -> String {
+/// Makes and starts a container `c0` that takes a second to stop.
+fn slow_to_stop(stage: &Stage) -> String {
     let id = stage.engine.create_with(
-        &format!("{}{name}", stage.prefix),
+        &format!("{}c0", stage.prefix),
         "trap 'sleep 1; exit 0' TERM; while :; do sleep 1 & wait $!; done",
         &json!({ "pretend.stop-delay": "1000" }),
     );
     stage.engine.post(&format!("/containers/{id}/start"));
     id
+}
+
+/// Asks for a stop of `c0` and waits until the engine has been asked for it.
+fn begin_to_stop(stage: &Stage) -> TcpStream {
+    let mut stream = connect(stage.address);
+    stream
+        .write_all(b"POST /container/c0/stop HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    let is_stop = |request: &String| request.contains("/stop");
+    wait(|| stage.record.take_changes().iter().any(is_stop));
+    stream
 }
 
 /// Waits, at most ten seconds, until something is so.
