@@ -180,10 +180,11 @@ impl Engine {
         Ok(outcome)
     }
 
-    /// Waits until the engine has written down what it did.
+    /// Waits until the engine's listing shows what it did.
     ///
-    /// The engine answers a stop a moment before its listing shows it, but it holds the container's lock until then,
-    /// and looking at the container waits for that lock.
+    /// An engine changes a container, tells whoever waits, and writes the copy that it lists, all under the container's
+    /// lock. 20.10 takes the lock once more before it answers a stop; later ones do not (moby, `container/state.go`), and
+    /// may be asked for a listing too early. To look at the container is to wait for that lock.
     async fn settle(&self, id: &ContainerId) {
         if let Err(error) = self.inspect(id).await {
             tracing::debug!(%id, %error, "the container could not be looked at after the change");

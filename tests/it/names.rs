@@ -163,12 +163,25 @@ fn the_engine_is_asked_by_whole_id() {
             );
         }
         let version_and_id = format!("/v1.41/containers/{id}/");
-        let changes = stage.record.take_changes();
+        let asked = stage.record.take();
+        let changes: Vec<_> = asked
+            .iter()
+            .filter(|request| request.starts_with("POST "))
+            .collect();
         assert_eq!(changes.len(), 7, "{changes:?}");
         for change in changes {
             let target = change.strip_prefix("POST ").unwrap();
             assert!(target.starts_with(&version_and_id), "{target}");
         }
+        // Each is followed by a look, which is what makes the next listing agree with it.
+        let looks = format!("GET {version_and_id}json");
+        for pair in asked.windows(2) {
+            assert!(
+                !pair[0].starts_with("POST ") || pair[1] == looks,
+                "{pair:?}"
+            );
+        }
+        assert_eq!(asked.last(), Some(&looks));
     });
 }
 
