@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bollard::query_parameters::{
     KillContainerOptions, ListContainersOptions, RestartContainerOptions, StopContainerOptions,
@@ -25,6 +25,9 @@ const DEFAULT_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest that a stop is waited for when the container says "for ever".
 const MAX_STOP_TIMEOUT: Duration = Duration::from_hours(1);
 
+/// For how long after a change the engine may not have written it into its listing; in truth it is milliseconds.
+const SETTLING: Duration = Duration::from_secs(10);
+
 /// A Docker engine.
 pub struct Engine {
     docker: Docker,
@@ -35,6 +38,8 @@ pub struct Engine {
     /// Which id a name had lately. A hint is never believed: the container is looked at under that id, and counts only
     /// if it still has the name.
     hints: Mutex<HashMap<FullName, ContainerId>>,
+    /// What was changed lately, and when: see `settle`.
+    changed: Mutex<HashMap<ContainerId, Instant>>,
 }
 
 impl Engine {
@@ -61,6 +66,7 @@ impl Engine {
             own,
             is_reachable: AtomicBool::new(true),
             hints: Mutex::default(),
+            changed: Mutex::default(),
         })
     }
 
@@ -95,6 +101,7 @@ impl Engine {
         prefix: &Prefix,
         permitted: Vec<Permitted<Look>>,
     ) -> Result<Vec<Status>, Error> {
+        self.settle().await;
         let mut listed = self.listing(prefix.as_str()).await?;
         let statuses = permitted.into_iter().filter_map(|permitted| {
             let (_, state) = listed.remove(permitted.full_name().as_str())?;
@@ -103,7 +110,7 @@ impl Engine {
         Ok(statuses.collect())
     }
 
-    /// Carries out a change. When this answers, whatever is asked of the engine afterwards shows it.
+    /// Carries out a change. When this has answered, the other calls show it.
     ///
     /// # Errors
     ///
@@ -176,18 +183,26 @@ impl Engine {
             },
             Err(error) => return Err(error),
         };
-        self.settle(&found.id).await;
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        changed.insert(found.id.clone(), Instant::now());
         Ok(outcome)
     }
 
-    /// Waits until the engine's listing shows what it did.
+    /// Waits until the engine's listing shows what was changed lately.
     ///
     /// An engine changes a container, tells whoever waits, and writes the copy that it lists, all under the container's
     /// lock. 20.10 takes the lock once more before it answers a stop; later ones do not (moby, `container/state.go`), and
     /// may be asked for a listing too early. To look at the container is to wait for that lock.
-    async fn settle(&self, id: &ContainerId) {
-        if let Err(error) = self.inspect(id).await {
-            tracing::debug!(%id, %error, "the container could not be looked at after the change");
+    async fn settle(&self) {
+        let changed: Vec<_> = {
+            let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+            changed.retain(|_, at| at.elapsed() < SETTLING);
+            changed.keys().cloned().collect()
+        };
+        for id in changed {
+            if let Err(error) = self.inspect(&id).await {
+                tracing::debug!(%id, %error, "what was changed could not be looked at");
+            }
         }
     }
 
