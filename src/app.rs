@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
 use crate::config::Config;
-use crate::engine::{ContainerId, Engine, Error};
+use crate::engine::{Engine, Error, OwnContainer};
 use crate::gateway::Gateway;
 use crate::server::{BindError, Listen, Server};
 
@@ -50,7 +50,7 @@ impl App {
     /// # Errors
     ///
     /// The first part that cannot be had.
-    pub async fn bind(config: Config, own: Option<ContainerId>) -> Result<Self, StartError> {
+    pub async fn bind(config: Config, own: OwnContainer) -> Result<Self, StartError> {
         let server = Server::bind(config.server.clone())
             .await
             .map_err(StartError::Bind)?;

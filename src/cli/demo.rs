@@ -9,6 +9,7 @@ use super::serve::{until_signalled, with_runtime};
 use super::{MISTAKE, NO, complain, report, say};
 use crate::app::App;
 use crate::config::{self, Config, Environment};
+use crate::engine::OwnContainer;
 use crate::pretend::Pretend;
 use crate::server::Listen;
 use crate::telemetry;
@@ -70,7 +71,7 @@ async fn serve(config: Config, socket: PathBuf) -> u8 {
         }
     }
     let count = config.containers.len();
-    let app = match App::bind(config, None).await {
+    let app = match App::bind(config, OwnContainer::default()).await {
         Ok(app) => app,
         Err(error) => {
             complain(&error.to_string());

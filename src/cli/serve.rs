@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::{MISTAKE, NO, YES, complain, report};
 use crate::app::App;
 use crate::config::{self, Config, Environment};
-use crate::engine::{ContainerId, own_container};
+use crate::engine::{ContainerId, OwnContainer};
 use crate::server::Listen;
 use crate::telemetry;
 
@@ -34,7 +34,7 @@ pub(super) fn run(file: &Path) -> u8 {
 }
 
 async fn serve(config: Config) -> u8 {
-    let own = own_container();
+    let own = OwnContainer::of_process();
     let app = match App::bind(config, own.clone()).await {
         Ok(app) => app,
         Err(error) => {
@@ -42,7 +42,7 @@ async fn serve(config: Config) -> u8 {
             return MISTAKE;
         }
     };
-    announce(&app.addresses(), own.as_ref());
+    announce(&app.addresses(), own.id());
     match app.ready().await {
         Ok(()) => info!("the engine answers"),
         Err(error) => {

@@ -13,7 +13,7 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 
 use super::inspected::{Inspected, listed_state, without_slash};
 use super::transport::Pool;
-use super::{Change, ContainerId, Error, Look, Outcome, Settings, Status, View};
+use super::{Change, ContainerId, Error, Look, Outcome, OwnContainer, Settings, Status, View};
 use crate::policy::{FullName, Permitted, Prefix};
 
 /// bollard's own time limit, in seconds. Ours is always shorter; bollard's does not cover bodies.
@@ -31,8 +31,9 @@ const SETTLING: Duration = Duration::from_secs(10);
 /// A Docker engine.
 pub struct Engine {
     docker: Docker,
+    pool: Arc<Pool>,
     timeout: Duration,
-    own: Option<ContainerId>,
+    own: OwnContainer,
     /// Whether the last call reached the engine; the log says when that changes, and not at each call.
     is_reachable: AtomicBool,
     /// Which id a name had lately. A hint is never believed: the container is looked at under that id, and counts only
@@ -48,10 +49,11 @@ impl Engine {
     /// # Errors
     ///
     /// None that is known: bollard refuses no client with a transport of its own.
-    pub fn new(settings: &Settings, own: Option<ContainerId>) -> Result<Self, Error> {
+    pub fn new(settings: &Settings, own: OwnContainer) -> Result<Self, Error> {
         let pool = Arc::new(Pool::new(settings.host.clone()));
+        let sending = Arc::clone(&pool);
         let transport = move |request| {
-            let pool = Arc::clone(&pool);
+            let pool = Arc::clone(&sending);
             async move { pool.send(request).await }
         };
         let docker = Docker::connect_with_custom_transport(
@@ -62,6 +64,7 @@ impl Engine {
         )?;
         Ok(Self {
             docker,
+            pool,
             timeout: settings.timeout,
             own,
             is_reachable: AtomicBool::new(true),
@@ -131,7 +134,7 @@ impl Engine {
     }
 
     async fn act(&self, found: &Inspected, change: &Change) -> Result<Outcome, Error> {
-        if self.own.as_ref() == Some(&found.id) {
+        if self.own.is(found) {
             return Err(Error::OwnContainer);
         }
         let id = found.id.as_str();
@@ -285,9 +288,11 @@ impl Engine {
         limit: Duration,
         call: impl Future<Output = Result<T, bollard::errors::Error>>,
     ) -> Result<T, Error> {
-        let answer = match tokio::time::timeout(limit, call).await {
-            Ok(answer) => answer.map_err(Error::from),
-            Err(_) => Err(Error::TimedOut(limit)),
+        let answer = if let Ok(answer) = tokio::time::timeout(limit, call).await {
+            answer.map_err(Error::from)
+        } else {
+            self.pool.forget();
+            Err(Error::TimedOut(limit))
         };
         let unreachable = match &answer {
             Err(Error::Unreachable(why)) => Some(why),

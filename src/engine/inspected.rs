@@ -43,6 +43,12 @@ impl Inspected {
         })
     }
 
+    /// Where the writable layer of its root lies, for storage drivers that say so.
+    pub(super) fn writable_layer(&self) -> Option<&str> {
+        let driver = self.response.graph_driver.as_ref()?;
+        driver.data.get("UpperDir").map(String::as_str)
+    }
+
     /// What is shown of it under this short name.
     pub(super) fn into_view(self, container: &str) -> View {
         let state = self.response.state.unwrap_or_default();

@@ -16,5 +16,5 @@ pub use docker::Engine;
 pub use error::Error;
 pub use host::{Host, Settings};
 pub use id::{ContainerId, InvalidId};
-pub use own::container as own_container;
+pub use own::OwnContainer;
 pub use view::{State, Status, View};

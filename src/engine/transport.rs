@@ -116,6 +116,14 @@ impl Pool {
         Ok(response)
     }
 
+    /// Forgets the idle connections: after one of them fell silent, the others may lead to nowhere too.
+    pub(super) fn forget(&self) {
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
     fn take(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|connection| !connection.sender.is_closed());

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::task::{Context, Poll, ready};
 
 use tokio::net::{TcpListener, UnixListener};
 
@@ -75,16 +76,16 @@ impl Listener {
         }
     }
 
-    pub(super) async fn accept(&self) -> io::Result<Stream> {
-        match self {
+    pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
+        Poll::Ready(Ok(match self {
             Self::Tcp(tcp) => {
-                let (stream, _) = tcp.accept().await?;
+                let (stream, _) = ready!(tcp.poll_accept(cx))?;
                 // Answers are small and whole; waiting to fill a packet only delays them.
                 stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
+                Stream::Tcp(stream)
             }
-            Self::Unix(unix, _) => Ok(Stream::Unix(unix.accept().await?.0)),
-        }
+            Self::Unix(unix, _) => Stream::Unix(ready!(unix.poll_accept(cx))?.0),
+        }))
     }
 }
 

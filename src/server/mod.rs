@@ -5,9 +5,10 @@ mod listen;
 mod listener;
 mod request;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -67,61 +68,49 @@ impl Server {
         H: Fn(Request) -> F + Send + Sync + 'static,
         F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
     {
-        // Each listener holds a permit while it waits, so fewer permits than listeners would leave some deaf.
-        let most = self.settings.max_connections.max(self.listeners.len());
-        let permits = Arc::new(Semaphore::new(most));
-        let handler = Arc::new(handler);
-        let tasks = TaskTracker::new();
-        for listener in self.listeners {
-            let accepting = Accepting {
-                settings: Arc::clone(&self.settings),
-                permits: Arc::clone(&permits),
-                tasks: tasks.clone(),
-                stop: stop.clone(),
-            };
-            let handler = Arc::clone(&handler);
-            tasks.spawn(async move { accepting.run(listener, handler).await });
-        }
-        stop.cancelled().await;
+        let accepting = Accepting {
+            permits: Arc::new(Semaphore::new(self.settings.max_connections)),
+            settings: self.settings,
+            listeners: self.listeners,
+            tasks: TaskTracker::new(),
+            noticed: None,
+        };
+        let tasks = accepting.tasks.clone();
+        accepting.run(Arc::new(handler), &stop).await;
         tasks.close();
         tasks.wait().await;
     }
 }
 
-/// What the accept loop of one listener needs.
+/// The accept loop over all listeners.
 struct Accepting {
     settings: Arc<Settings>,
+    listeners: Vec<Listener>,
     permits: Arc<Semaphore>,
     tasks: TaskTracker,
-    stop: CancellationToken,
+    /// When the log last said that all connections are taken.
+    noticed: Option<Instant>,
 }
 
 impl Accepting {
-    async fn run<H, F>(self, listener: Listener, handler: Arc<H>)
+    /// Accepts until `stop` is cancelled; the listeners are closed then.
+    async fn run<H, F>(mut self, handler: Arc<H>, stop: &CancellationToken)
     where
         H: Fn(Request) -> F + Send + Sync + 'static,
         F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
     {
-        let mut noticed = None;
-        loop {
-            let accepted = tokio::select! {
-                () = self.stop.cancelled() => return,
-                accepted = self.accept(&listener, &mut noticed) => accepted,
-            };
+        while let Some(accepted) = stop.run_until_cancelled(self.accept()).await {
             match accepted {
                 Ok((stream, permit)) => {
-                    let (handler, settings, stop) = (
-                        Arc::clone(&handler),
-                        Arc::clone(&self.settings),
-                        self.stop.clone(),
-                    );
+                    let (handler, stop) = (Arc::clone(&handler), stop.clone());
+                    let settings = Arc::clone(&self.settings);
                     self.tasks.spawn(async move {
                         connection::serve(stream, &settings, handler.as_ref(), &stop).await;
                         drop(permit);
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(listener = %listener.address(), %error, "could not accept a connection");
+                    tracing::warn!(%error, "could not accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -129,25 +118,33 @@ impl Accepting {
     }
 
     /// Waits for a free place, and only then for a connection: one that we have no place for stays with the kernel.
-    async fn accept(
-        &self,
-        listener: &Listener,
-        noticed: &mut Option<Instant>,
-    ) -> io::Result<(connection::Stream, OwnedSemaphorePermit)> {
-        if self.permits.available_permits() == 0
-            && noticed.is_none_or(|at| at.elapsed() > FULL_NOTICE)
-        {
-            *noticed = Some(Instant::now());
+    async fn accept(&mut self) -> io::Result<(connection::Stream, OwnedSemaphorePermit)> {
+        let is_silent = |at: Instant| at.elapsed() < FULL_NOTICE;
+        if self.permits.available_permits() == 0 && !self.noticed.is_some_and(is_silent) {
+            self.noticed = Some(Instant::now());
             tracing::warn!(
                 max_connections = self.settings.max_connections,
                 "all connections are taken; further ones wait"
             );
         }
-        let permit = Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .map_err(io::Error::other)?;
-        let stream = listener.accept().await?;
+        let permits = Arc::clone(&self.permits);
+        let permit = permits.acquire_owned().await.map_err(io::Error::other)?;
+        let stream = poll_fn(|cx| self.poll_accept(cx)).await?;
         Ok((stream, permit))
+    }
+
+    /// A connection of whichever listener has one; it goes to the end of the line, so that none is starved.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<connection::Stream>> {
+        for at in 0..self.listeners.len() {
+            let polled = self
+                .listeners
+                .get(at)
+                .map(|listener| listener.poll_accept(cx));
+            if let Some(Poll::Ready(accepted)) = polled {
+                self.listeners.rotate_left(at + 1);
+                return Poll::Ready(accepted);
+            }
+        }
+        Poll::Pending
     }
 }

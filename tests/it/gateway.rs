@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use relayer_controller::app::App;
 use relayer_controller::config::{self, Environment};
-use relayer_controller::engine::ContainerId;
+use relayer_controller::engine::OwnContainer;
 use relayer_controller::server::Listen;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -26,9 +26,9 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Starts one in front of the engine at `host`, in the container `own` if any. `tables` are those of the
+    /// Starts one in front of the engine at `host`, in the container `own`. `tables` are those of the
     /// containers; lines before the first of them are of `[engine]`.
-    pub(crate) fn start(prefix: &str, host: &str, own: Option<ContainerId>, tables: &str) -> Self {
+    pub(crate) fn start(prefix: &str, host: &str, own: OwnContainer, tables: &str) -> Self {
         Self::start_with(SERVER, prefix, host, own, tables)
     }
 
@@ -37,7 +37,7 @@ impl Gateway {
         lines: &str,
         prefix: &str,
         host: &str,
-        own: Option<ContainerId>,
+        own: OwnContainer,
         tables: &str,
     ) -> Self {
         let text = format!(
@@ -48,8 +48,8 @@ impl Gateway {
         let (runtime, stop) = (Runtime::new().unwrap(), CancellationToken::new());
         let (address, served) = runtime.block_on(async {
             let app = App::bind(config, own).await.unwrap();
-            let [Listen::Tcp(address)] = app.addresses()[..] else {
-                panic!("one TCP listener")
+            let Some(Listen::Tcp(address)) = app.addresses().into_iter().next() else {
+                panic!("a TCP listener first")
             };
             (address, tokio::spawn(app.run(stop.clone())))
         });

@@ -3,6 +3,8 @@
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
+use relayer_controller::engine::OwnContainer;
+
 use crate::gateway::Gateway;
 use crate::http::{connect, parse};
 use crate::stage::new_prefix;
@@ -14,7 +16,7 @@ const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
 #[test]
 fn a_connection_too_many_waits_for_a_place() {
     let lines = "listen = \"127.0.0.1:0\"\nmax_connections = 2\n";
-    let gateway = Gateway::start_with(lines, &new_prefix(), NOWHERE, None, ONE);
+    let gateway = Gateway::start_with(lines, &new_prefix(), NOWHERE, OwnContainer::default(), ONE);
     let mut buffer = [0; 4096];
     let mut status = |stream: &mut std::net::TcpStream| {
         stream
@@ -50,9 +52,18 @@ fn a_connection_too_many_waits_for_a_place() {
     }
 }
 
+/// A listener that nobody uses keeps no place from the others.
+#[test]
+fn every_place_can_be_on_one_listener() {
+    let lines = "listen = [\"127.0.0.1:0\", \"[::1]:0\"]\nmax_connections = 2\n";
+    let gateway = Gateway::start_with(lines, &new_prefix(), NOWHERE, OwnContainer::default(), ONE);
+    let _first = connect(gateway.address);
+    gateway.check("GET", "/health", 200, r#""ok""#);
+}
+
 #[test]
 fn a_client_that_does_not_read_is_let_go() {
-    let gateway = Gateway::start(&new_prefix(), NOWHERE, None, ONE);
+    let gateway = Gateway::start(&new_prefix(), NOWHERE, OwnContainer::default(), ONE);
     let mut stream = connect(gateway.address);
     stream
         .set_write_timeout(Some(Duration::from_secs(20)))

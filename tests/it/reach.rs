@@ -6,6 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use relayer_controller::engine::OwnContainer;
 use tempfile::TempDir;
 
 use crate::engines;
@@ -66,7 +67,7 @@ fn the_version_is_the_engines_and_asked_again_on_each_connection() {
     let stage = Gateway::start(
         &new_prefix(),
         &format!("unix://{}", socket.display()),
-        None,
+        OwnContainer::default(),
         ONE,
     );
     for (version, spoken) in [
@@ -109,7 +110,7 @@ fn an_engine_on_tcp() {
         format!("tcp://{address}"),
         format!("tcp://localhost:{}", address.port()),
     ] {
-        let stage = Gateway::start(&pretend.prefix, &host, None, ONE);
+        let stage = Gateway::start(&pretend.prefix, &host, OwnContainer::default(), ONE);
         stage.check("GET", "/ready", 200, r#"{"ready":true}"#);
         stage.check(
             "POST",
@@ -124,7 +125,12 @@ fn an_engine_on_tcp() {
             r#"{"containers":[{"container":"a","status":"running","running":true}]}"#,
         );
     }
-    let nobody = Gateway::start(&new_prefix(), "tcp://127.0.0.1:1", None, ONE);
+    let nobody = Gateway::start(
+        &new_prefix(),
+        "tcp://127.0.0.1:1",
+        OwnContainer::default(),
+        ONE,
+    );
     let error = nobody.get("/containers").body;
     assert!(
         error.contains("cannot reach the engine at tcp://127.0.0.1:1: Connection refused"),
@@ -137,7 +143,12 @@ fn an_engine_on_tcp() {
 fn the_gateways_own_container() {
     on_each_engine(ONE, |stage| {
         let own = stage.running("a");
-        let inside = Gateway::start(&stage.prefix, &stage.host, own.parse().ok(), ONE);
+        let inside = Gateway::start(
+            &stage.prefix,
+            &stage.host,
+            OwnContainer::with_id(own.parse().unwrap()),
+            ONE,
+        );
         inside.check(
             "GET",
             "/container/a/status",

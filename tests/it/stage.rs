@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use relayer_controller::engine::OwnContainer;
 use relayer_controller::pretend::Pretend;
 use serde_json::json;
 use tempfile::TempDir;
@@ -79,7 +80,7 @@ impl Stage {
         runtime.spawn(recorder::relay(listener, engine.to_owned(), record.clone()));
         let host = format!("unix://{}", relay.display());
         Self {
-            gateway: Gateway::start(&prefix, &host, None, tables),
+            gateway: Gateway::start(&prefix, &host, OwnContainer::default(), tables),
             prefix,
             host,
             engine: Direct::new(engine),
