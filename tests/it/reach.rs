@@ -1,8 +1,10 @@
 //! How the engine is reached: its API version, TCP, and the one container on which the gateway never acts.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -89,23 +91,38 @@ fn the_version_is_the_engines_and_asked_again_on_each_connection() {
     assert!(error.contains("is it a Docker engine?"), "{error}");
 }
 
+/// Forwards TCP to a Unix socket. When the generation changes, connections of the old one swallow what they get, as a
+/// firewall does that has forgotten them.
+fn forward(socket: PathBuf, generation: Arc<AtomicUsize>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let born = generation.load(Ordering::Relaxed);
+            let (mut from_client, generation) = (client.unwrap(), Arc::clone(&generation));
+            let mut to_engine = UnixStream::connect(&socket).unwrap();
+            let mut to_client = from_client.try_clone().unwrap();
+            let mut from_engine = to_engine.try_clone().unwrap();
+            thread::spawn(move || std::io::copy(&mut from_engine, &mut to_client));
+            thread::spawn(move || {
+                let mut buffer = vec![0; 64 * 1024];
+                while let Ok(length @ 1..) = from_client.read(&mut buffer) {
+                    if generation.load(Ordering::Relaxed) == born {
+                        to_engine.write_all(&buffer[..length]).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
 #[test]
 fn an_engine_on_tcp() {
     let pretend = Stage::pretend(ONE);
     pretend.running("a");
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
     let socket = pretend.pretend.as_ref().unwrap().socket().to_owned();
-    thread::spawn(move || {
-        for client in listener.incoming() {
-            let (client, engine) = (client.unwrap(), UnixStream::connect(&socket).unwrap());
-            let (mut from_client, mut to_engine) =
-                (client.try_clone().unwrap(), engine.try_clone().unwrap());
-            thread::spawn(move || std::io::copy(&mut from_client, &mut to_engine));
-            let (mut from_engine, mut to_client) = (engine, client);
-            thread::spawn(move || std::io::copy(&mut from_engine, &mut to_client));
-        }
-    });
+    let address = forward(socket, Arc::default());
     for host in [
         format!("tcp://{address}"),
         format!("tcp://localhost:{}", address.port()),
@@ -136,6 +153,30 @@ fn an_engine_on_tcp() {
         error.contains("cannot reach the engine at tcp://127.0.0.1:1: Connection refused"),
         "{error}"
     );
+}
+
+/// One request finds out that the connections lead nowhere; the next is served on a new one.
+#[test]
+fn connections_that_fall_silent_are_forgotten() {
+    let pretend = Stage::pretend(ONE);
+    pretend.running("a");
+    let socket = pretend.pretend.as_ref().unwrap().socket().to_owned();
+    let generation = Arc::<AtomicUsize>::default();
+    let host = format!("tcp://{}", forward(socket, Arc::clone(&generation)));
+    let gateway = Gateway::start(&pretend.prefix, &host, OwnContainer::default(), ONE);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| assert_eq!(gateway.get("/containers").status, 200));
+        }
+    });
+    generation.fetch_add(1, Ordering::Relaxed);
+    let lost = gateway.get("/container/a/status");
+    assert_eq!(
+        (lost.status, lost.header("retry-after")),
+        (500, "1"),
+        "{lost:?}"
+    );
+    assert_eq!(gateway.get("/container/a/status").status, 200);
 }
 
 /// The gateway looks at its own container, and does nothing to it, whatever the file allows.
