@@ -62,7 +62,7 @@ fn announce(listeners: &[Listen], own: Option<&ContainerId>) {
         info!(%listen, "listening");
     }
     if let Some(own) = own {
-        info!(container = %own, "running in this container, on which no verb acts");
+        info!(container = %own, "running in this container, which no verb changes");
     }
     let is_public = listeners.iter().any(|listen| !listen.is_local());
     if is_public {
