@@ -9,8 +9,8 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SERVER};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::container::Refusal;
 use super::json::ENGINE_VERSION;
+use super::refusal::Refusal;
 use super::route::API_VERSION;
 
 /// The body of every answer; only a faulty one fails.

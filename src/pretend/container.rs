@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::process::Process;
+use super::refusal::Refusal;
 use super::signal::Signal;
 
 /// The label with the milliseconds that a container's process takes to leave after SIGTERM.
@@ -32,22 +33,6 @@ pub(super) struct Config {
     pub(super) labels: BTreeMap<String, String>,
     /// In seconds; negative for ever.
     pub(super) stop_timeout: Option<i64>,
-}
-
-/// Why the engine says no: a status code and dockerd's own words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) status: u16,
-    pub(super) message: String,
-}
-
-impl Refusal {
-    pub(super) fn new(status: u16, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-        }
-    }
 }
 
 /// One run of one container.

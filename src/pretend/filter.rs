@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::container::{Container, Refusal};
+use super::container::Container;
 use super::form::Form;
+use super::refusal::Refusal;
 use super::state::Containers;
 
 /// The filters that dockerd has and a pretend engine has not.

@@ -1,6 +1,6 @@
 //! A request's parameters, read as Go reads a form.
 
-use super::container::Refusal;
+use super::refusal::Refusal;
 
 /// Parameters in the order in which they count.
 #[derive(Debug, Default)]

@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use super::container::{Config, Container, Refusal};
+use super::container::{Config, Container};
+use super::refusal::Refusal;
 use super::route::{API_VERSION, MIN_API_VERSION};
 use super::time::{in_words, rfc3339, unix_seconds};
 

@@ -21,9 +21,10 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::container::{Config, Refusal};
+use self::container::Config;
 use self::engine::Engine;
 pub use self::fault::Fault;
+use self::refusal::Refusal;
 
 mod answer;
 mod container;
@@ -33,6 +34,7 @@ mod filter;
 mod form;
 mod json;
 mod process;
+mod refusal;
 mod route;
 mod serve;
 mod signal;

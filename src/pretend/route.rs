@@ -3,8 +3,8 @@
 use hyper::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::container::Refusal;
 use super::form::bad_escape;
+use super::refusal::Refusal;
 
 /// The newest API that the engine speaks; the one that it speaks when nothing is asked for.
 pub(super) const API_VERSION: &str = "1.41";

@@ -8,10 +8,10 @@ use hyper::{Method, Request, Response, StatusCode, Version as Http};
 use serde_json::{Value, json};
 
 use super::answer::{Body, bad_request, empty, introduce, json_value, refusal, text};
-use super::container::Refusal;
 use super::engine::Engine;
 use super::fault::{self, PastHttp};
 use super::form::Form;
+use super::refusal::Refusal;
 use super::route::{Route, Target, Version};
 use super::signal::Signal;
 use super::state::Done;

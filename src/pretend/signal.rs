@@ -1,6 +1,6 @@
 //! Signals as callers name them, as far as a pretend process can tell them apart.
 
-use super::container::Refusal;
+use super::refusal::Refusal;
 
 /// The names that Linux has, without SIG; real-time ones apart.
 const NAMES: [&str; 36] = [

@@ -5,7 +5,8 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::SystemTime;
 
-use super::container::{Config, Container, Refusal, Run};
+use super::container::{Config, Container, Run};
+use super::refusal::Refusal;
 use super::signal::Signal;
 
 /// All containers of the engine.

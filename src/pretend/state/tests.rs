@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{Containers, Done, Outlook};
-use crate::pretend::container::{Config, Refusal, STOP_DELAY};
+use crate::pretend::container::{Config, STOP_DELAY};
+use crate::pretend::refusal::Refusal;
 use crate::pretend::signal::Signal;
 
 const NAME: &str = "muxer";
