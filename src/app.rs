@@ -77,8 +77,9 @@ impl App {
     /// # Errors
     ///
     /// Why it is not.
-    pub async fn ready(&self) -> Result<(), Error> {
-        self.gateway.ready().await
+    pub fn ready(&self) -> impl Future<Output = Result<(), Error>> + use<> {
+        let gateway = Arc::clone(&self.gateway);
+        async move { gateway.ready().await }
     }
 
     /// Serves until `stop` is cancelled; then lets what is in flight end. Answers whether all of it did in time.

@@ -8,6 +8,9 @@ use crate::gateway::Failure;
 use crate::policy::ContainerName;
 use crate::server::Request;
 
+/// The most parameters that a request can have.
+const MAX_PARAMETERS: usize = 16;
+
 /// The container's name in a path, decoded exactly once.
 ///
 /// # Errors
@@ -38,10 +41,14 @@ impl Parameters {
 
     /// # Errors
     ///
-    /// A parameter that is given twice: which of them would count is anybody's guess.
+    /// Too many parameters, or one that is given twice: which of them would count is anybody's guess.
     fn parse(query: Option<&str>) -> Result<Self, Problem> {
         let mut parameters: Vec<(String, String)> = Vec::new();
         for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            if parameters.len() == MAX_PARAMETERS {
+                let why = format!("Too many parameters: at most {MAX_PARAMETERS}, and then {key}");
+                return Err(Problem::Input(why));
+            }
             if parameters.iter().any(|(known, _)| *known == key) {
                 return Err(Problem::Input(format!("Parameter given twice: {key}")));
             }
@@ -174,6 +181,15 @@ mod tests {
             "Bad parameter: signal: a signal is a name such as `TERM` or `SIGHUP`, or a number from 1 to 64",
         );
         check_kill("a%0ab=1", "Unknown parameter: a\nb");
+    }
+
+    #[test]
+    fn not_any_number_of_parameters() {
+        let many: Vec<_> = (0..17).map(|i| format!("p{i}=")).collect();
+        check_kill(
+            &many.join("&"),
+            "Too many parameters: at most 16, and then p16",
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hyper::header::{ACCEPT, ALLOW, HeaderValue, RETRY_AFTER};
+use hyper::header::{ACCEPT, ALLOW, CONNECTION, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, StatusCode};
 use serde_json::json;
 
@@ -64,8 +64,18 @@ impl Problem {
             Self::Refused(Refusal::TooSlow(_)) => StatusCode::REQUEST_TIMEOUT,
             Self::Failed(Failure::Forbidden { .. }) => StatusCode::FORBIDDEN,
             Self::Failed(Failure::AlreadyRunning | Failure::AlreadyStopped) => StatusCode::CONFLICT,
+            Self::Failed(Failure::Busy) => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed(Failure::Engine(_) | Failure::Broken) => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+
+    /// Whether the same request may soon get another answer.
+    const fn is_passing(&self) -> bool {
+        use engine::Error::{TimedOut, Unreachable};
+        matches!(
+            self,
+            Self::Failed(Failure::Busy | Failure::Engine(Unreachable(_) | TimedOut(_)))
+        )
     }
 
     /// The answer, as the caller's `Accept` has it.
@@ -89,10 +99,10 @@ impl Problem {
         {
             headers.insert(ALLOW, methods);
         }
-        if let Self::Failed(Failure::Engine(
-            engine::Error::Unreachable(_) | engine::Error::TimedOut(_),
-        )) = self
-        {
+        if let Self::Refused(Refusal::TooSlow(_)) = self {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if self.is_passing() {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::config::{self, Config, Environment};
 use crate::engine::OwnContainer;
 use crate::pretend::Pretend;
-use crate::server::Listen;
+use crate::server::{Listen, RequestId};
 use crate::telemetry;
 
 /// The file that is shipped, so that the demo shows what a deployer gets.
@@ -109,7 +109,7 @@ struct Folder(PathBuf);
 impl Folder {
     fn new() -> io::Result<Self> {
         let path =
-            std::env::temp_dir().join(format!("relayer-controller-demo-{}", std::process::id()));
+            std::env::temp_dir().join(format!("relayer-controller-demo-{}", RequestId::next()));
         // SECURITY: refuses a folder that is there already, which somebody else may have planted.
         DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))

@@ -6,6 +6,7 @@ mod explain;
 mod healthcheck;
 mod serve;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -110,20 +111,23 @@ fn principal(text: &str) -> Result<Principal, String> {
 }
 
 /// Says on standard error what is wrong with the configuration.
-#[expect(clippy::print_stderr, reason = "the command line's own output")]
 fn report(mistakes: &Mistakes) -> u8 {
-    eprintln!("{mistakes}");
+    write(io::stderr(), &mistakes.to_string());
     MISTAKE
 }
 
 /// Says a result on standard output.
-#[expect(clippy::print_stdout, reason = "the command line's own output")]
 fn say(line: &str) {
-    println!("{line}");
+    write(io::stdout(), line);
 }
 
 /// Says on standard error why nothing came of it.
-#[expect(clippy::print_stderr, reason = "the command line's own output")]
 fn complain(line: &str) {
-    eprintln!("error: {line}");
+    write(io::stderr(), &format!("error: {line}"));
+}
+
+/// Writes a line where it can be written: whoever has closed the other end has what they wanted, and the exit code
+/// says the rest.
+fn write(mut output: impl Write, line: &str) {
+    let _unread = writeln!(output, "{line}").and_then(|()| output.flush());
 }

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::{MISTAKE, NO, YES, complain, report};
 use crate::app::App;
 use crate::config::{self, Config, Environment};
-use crate::engine::{ContainerId, OwnContainer};
+use crate::engine::{ContainerId, Error, OwnContainer};
 use crate::server::Listen;
 use crate::telemetry;
 
@@ -43,16 +43,6 @@ async fn serve(config: Config) -> u8 {
         }
     };
     announce(&app.addresses(), own.id());
-    match app.ready().await {
-        Ok(()) => info!("the engine answers"),
-        Err(error) => {
-            let error = error.to_string();
-            warn!(
-                ?error,
-                "the engine does not answer yet; serving all the same"
-            );
-        }
-    }
     until_signalled(app).await
 }
 
@@ -65,11 +55,12 @@ fn announce(listeners: &[Listen], own: Option<&ContainerId>) {
         info!(container = %own, "running in this container, which no verb changes");
     }
     let is_public = listeners.iter().any(|listen| !listen.is_local());
+    let is_loopback = |listen: &Listen| matches!(listen, Listen::Tcp(_)) && listen.is_local();
     if is_public {
         warn!(
             "every caller that reaches a listener is `anonymous` and may do all that the file allows: nobody is asked who they are"
         );
-    } else if own.is_some() {
+    } else if own.is_some() && listeners.iter().all(is_loopback) {
         warn!(
             "listening on this container's loopback only, which nothing outside it can reach: see `server.listen`"
         );
@@ -86,7 +77,9 @@ pub(super) async fn until_signalled(app: App) -> u8 {
         return NO;
     };
     let stop = CancellationToken::new();
-    let mut running = std::pin::pin!(app.run(stop.clone()));
+    let ready = stop.run_until_cancelled(say_whether_ready(app.ready()));
+    let run = async { tokio::join!(app.run(stop.clone()), ready).0 };
+    let mut running = std::pin::pin!(run);
     loop {
         let name = tokio::select! {
             drained = running.as_mut() => {
@@ -106,6 +99,20 @@ pub(super) async fn until_signalled(app: App) -> u8 {
         }
         info!(signal = name, "stopping: what is in flight ends first");
         stop.cancel();
+    }
+}
+
+/// Says in the log whether the engine answers at the start; nothing waits for it.
+async fn say_whether_ready(ready: impl Future<Output = Result<(), Error>>) {
+    match ready.await {
+        Ok(()) => info!("the engine answers"),
+        Err(error) => {
+            let error = error.to_string();
+            warn!(
+                ?error,
+                "the engine does not answer yet; serving all the same"
+            );
+        }
     }
 }
 

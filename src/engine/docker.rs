@@ -10,10 +10,13 @@ use bollard::query_parameters::{
     KillContainerOptions, ListContainersOptions, RestartContainerOptions, StopContainerOptions,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
+use futures_util::future::join_all;
 
 use super::inspected::{Inspected, listed_state, without_slash};
 use super::transport::Pool;
-use super::{Change, ContainerId, Error, Look, Outcome, OwnContainer, Settings, Status, View};
+use super::{
+    Change, ContainerId, Error, Look, Outcome, OwnContainer, Settings, State, Status, View,
+};
 use crate::policy::{FullName, Permitted, Prefix};
 
 /// bollard's own time limit, in seconds. Ours is always shorter; bollard's does not cover bodies.
@@ -27,6 +30,9 @@ const MAX_STOP_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// For how long after a change the engine may not have written it into its listing; in truth it is milliseconds.
 const SETTLING: Duration = Duration::from_secs(10);
+
+/// How long a listing waits for the engine to write down what was changed.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A Docker engine.
 pub struct Engine {
@@ -107,10 +113,11 @@ impl Engine {
         self.settle().await;
         let mut listed = self.listing(prefix.as_str()).await?;
         let statuses = permitted.into_iter().filter_map(|permitted| {
-            let (_, state) = listed.remove(permitted.full_name().as_str())?;
-            Some(Status::new(permitted.container().as_str(), state))
+            let listed = listed.remove(permitted.full_name().as_str())?;
+            let status = |listed: Listed| Status::new(permitted.container().as_str(), listed.state);
+            Some(listed.map(status).ok_or_else(unlisted))
         });
-        Ok(statuses.collect())
+        statuses.collect()
     }
 
     /// Carries out a change. When this has answered, the other calls show it.
@@ -122,15 +129,18 @@ impl Engine {
     pub async fn change(&self, permitted: Permitted<Change>) -> Result<Outcome, Error> {
         let found = self.locate(permitted.full_name()).await?;
         let answer = self.act(&found, permitted.operation()).await;
-        let Err(Error::Refused { status: 404, .. }) = answer else {
+        let Err(Error::Refused { .. }) = answer else {
             return answer;
         };
-        // Either the container went away between the look and the act, or something that it needs is missing.
+        // Perhaps only because the container went away, or began to, between the look and the act.
         let again = self.locate(permitted.full_name()).await?;
-        if again.id == found.id {
-            return answer;
+        if again.id != found.id {
+            return self.act(&again, permitted.operation()).await;
         }
-        self.act(&again, permitted.operation()).await
+        if again.is_going() {
+            return Err(Error::NotFound);
+        }
+        answer
     }
 
     async fn act(&self, found: &Inspected, change: &Change) -> Result<Outcome, Error> {
@@ -187,6 +197,7 @@ impl Engine {
             Err(error) => return Err(error),
         };
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        changed.retain(|_, at| at.elapsed() < SETTLING);
         changed.insert(found.id.clone(), Instant::now());
         Ok(outcome)
     }
@@ -197,15 +208,22 @@ impl Engine {
     /// lock. 20.10 takes the lock once more before it answers a stop; later ones do not (moby, `container/state.go`), and
     /// may be asked for a listing too early. To look at the container is to wait for that lock.
     async fn settle(&self) {
-        let changed: Vec<_> = {
-            let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-            changed.retain(|_, at| at.elapsed() < SETTLING);
-            changed.keys().cloned().collect()
+        let unsettled: Vec<_> = {
+            let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+            changed.iter().map(|(id, at)| (id.clone(), *at)).collect()
         };
-        for id in changed {
-            if let Err(error) = self.inspect(&id).await {
-                tracing::debug!(%id, %error, "what was changed could not be looked at");
+        let looks = unsettled.into_iter().map(async |(id, at)| {
+            let looked = self.inspect(&id).await;
+            let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+            // What was changed once more meanwhile needs another look.
+            if looked.is_ok() && changed.get(&id) == Some(&at) {
+                changed.remove(&id);
             }
+        });
+        // A container that is being started keeps its lock, and shall not keep the listing for long.
+        let all = tokio::time::timeout(SETTLE_TIMEOUT, join_all(looks));
+        if all.await.is_err() {
+            tracing::debug!("the engine has not finished with what was changed");
         }
     }
 
@@ -218,9 +236,10 @@ impl Engine {
         }
         // Twice: it may be replaced by a new one of that name between the listing and the look.
         for _ in 0..2 {
-            let Some((id, _)) = self.listing(name.as_str()).await?.remove(name.as_str()) else {
+            let Some(listed) = self.listing(name.as_str()).await?.remove(name.as_str()) else {
                 break;
             };
+            let Listed { id, .. } = listed.ok_or_else(unlisted)?;
             if let Some(found) = self.inspect_as(&id, name).await? {
                 self.set_hint(name, Some(id));
                 return Ok(found);
@@ -253,11 +272,9 @@ impl Engine {
         Inspected::read(response)
     }
 
-    /// The containers whose names contain this text, by name. They may be more: to the engine `.` is any character.
-    async fn listing(
-        &self,
-        text: &str,
-    ) -> Result<HashMap<String, (ContainerId, super::State)>, Error> {
+    /// The containers whose names contain this text, by name. They may be more: to the engine `.` is any character. One
+    /// of which the engine does not say what it should has `None`, and matters only to whoever asks for it.
+    async fn listing(&self, text: &str) -> Result<HashMap<String, Option<Listed>>, Error> {
         let filters = HashMap::from([("name".to_owned(), vec![text.to_owned()])]);
         let options = ListContainersOptions {
             all: true,
@@ -269,14 +286,11 @@ impl Engine {
             .await?;
         let mut listed = HashMap::with_capacity(summaries.len());
         for summary in summaries {
-            let id = summary.id.and_then(|id| id.parse::<ContainerId>().ok());
-            let (Some(id), Some(state)) = (id, summary.state.and_then(listed_state)) else {
-                return Err(Error::Garbled(
-                    "a listed container without an id or a state".to_owned(),
-                ));
-            };
+            let id = summary.id.and_then(|id| id.parse().ok());
+            let state = summary.state.and_then(listed_state);
+            let entry = id.zip(state).map(|(id, state)| Listed { id, state });
             for name in summary.names.unwrap_or_default() {
-                listed.insert(without_slash(name), (id.clone(), state));
+                listed.insert(without_slash(name), entry.clone());
             }
         }
         Ok(listed)
@@ -288,12 +302,12 @@ impl Engine {
         limit: Duration,
         call: impl Future<Output = Result<T, bollard::errors::Error>>,
     ) -> Result<T, Error> {
-        let answer = if let Ok(answer) = tokio::time::timeout(limit, call).await {
-            answer.map_err(Error::from)
-        } else {
-            self.pool.forget();
-            Err(Error::TimedOut(limit))
+        let waiting = Waiting(Some(&self.pool));
+        let Ok(answer) = tokio::time::timeout(limit, call).await else {
+            return Err(Error::TimedOut(limit));
         };
+        waiting.ended();
+        let answer = answer.map_err(Error::from);
         let unreachable = match &answer {
             Err(Error::Unreachable(why)) => Some(why),
             Ok(_) | Err(_) => None,
@@ -302,8 +316,8 @@ impl Engine {
             .is_reachable
             .swap(unreachable.is_none(), Ordering::Relaxed);
         match (was_reachable, unreachable) {
-            (true, Some(why)) => tracing::warn!(?why, "the engine is lost"),
-            (false, None) => tracing::info!("the engine is back"),
+            (true, Some(why)) => tracing::warn!(?why, "the engine cannot be reached"),
+            (false, None) => tracing::info!("the engine can be reached again"),
             (true, None) | (false, Some(_)) => {}
         }
         answer
@@ -320,6 +334,35 @@ impl Engine {
             Some(id) => hints.insert(name.clone(), id),
             None => hints.remove(name),
         };
+    }
+}
+
+/// One container in a listing.
+#[derive(Clone)]
+struct Listed {
+    id: ContainerId,
+    state: State,
+}
+
+fn unlisted() -> Error {
+    Error::Garbled("a listed container without an id or a state".to_owned())
+}
+
+/// A call that is waited for. Where nobody waits to its end, be it that the time is up or the caller has gone, the
+/// connection may be one that leads nowhere, and so may those that are kept.
+struct Waiting<'pool>(Option<&'pool Pool>);
+
+impl Waiting<'_> {
+    fn ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0 {
+            pool.forget();
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where the engine is.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -67,17 +68,25 @@ impl FromStr for Host {
                 "an engine is reached by `unix:///path/of/docker.sock` or `tcp://host:port`",
             );
         };
-        tcp(address.trim_end_matches('/'))
+        tcp(address.strip_suffix('/').unwrap_or(address))
             .ok_or("a TCP engine is written as `tcp://host:port`, such as `tcp://10.0.0.2:2375`")
     }
 }
 
 fn tcp(address: &str) -> Option<Host> {
-    let (host, port) = match address
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-    {
-        Some((host, port)) => (host, port.strip_prefix(':')),
+    let (host, port) = match address.strip_prefix('[') {
+        Some(bracketed) => {
+            let (host, port) = bracketed.split_once(']')?;
+            host.parse::<Ipv6Addr>().ok()?;
+            (
+                host,
+                if port.is_empty() {
+                    None
+                } else {
+                    Some(port.strip_prefix(':')?)
+                },
+            )
+        }
         None => match address.split_once(':') {
             Some((host, port)) => (host, Some(port)),
             None => (address, None),
@@ -89,6 +98,9 @@ fn tcp(address: &str) -> Option<Host> {
         return None;
     }
     let port = port.map_or(Some(2375), |port| port.parse().ok())?;
+    if port == 0 {
+        return None;
+    }
     Some(Host::Tcp {
         host: host.to_owned(),
         port,
@@ -124,5 +136,18 @@ mod tests {
         check("tcp://host:port", Err("tcp://host:port"));
         check("tcp://host:1/x?y", Err("tcp://host:port"));
         check("tcp://a b", Err("tcp://host:port"));
+        for bad in [
+            "[::1]2375",
+            "[::1]junk",
+            "[a]b:1",
+            "[::1",
+            "[::1]:",
+            "h:0",
+            "h//",
+            "::1",
+            "h:1:2",
+        ] {
+            check(&format!("tcp://{bad}"), Err("tcp://host:port"));
+        }
     }
 }

@@ -43,6 +43,11 @@ impl Inspected {
         })
     }
 
+    /// Whether it is being deleted.
+    pub(super) fn is_going(&self) -> bool {
+        self.state == State::Removing
+    }
+
     /// Where the writable layer of its root lies, for storage drivers that say so.
     pub(super) fn writable_layer(&self) -> Option<&str> {
         let driver = self.response.graph_driver.as_ref()?;

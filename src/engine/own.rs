@@ -60,9 +60,12 @@ impl OwnContainer {
             .map(|(root, _, _)| root);
         let mut roots = mounts.filter(|(_, point, _)| *point == "/");
         Self {
-            id: named_by_id
-                .chain(cgroup.lines())
-                .find_map(|path| words(path).find_map(|word| word.parse().ok())),
+            // The cgroup first: the mounted files are another container's where this one shares its network. Within
+            // containers in containers the innermost is ours.
+            id: cgroup
+                .lines()
+                .chain(named_by_id)
+                .find_map(|path| words(path).filter_map(|word| word.parse().ok()).last()),
             layer: roots.find_map(|(_, _, line)| {
                 let (_, upper) = line.split_once("upperdir=")?;
                 layer_in(upper.split([',', ' ']).next()?)
@@ -111,6 +114,15 @@ mod tests {
             (Some(ID), None),
         );
         check("", "0::/system.slice/docker-ID.scope\n", (Some(ID), None));
+        let outer = "a".repeat(64);
+        check(
+            "",
+            &format!("0::/docker/{outer}/docker/ID\n"),
+            (Some(ID), None),
+        );
+        let peer =
+            format!("660 647 254:0 /var/lib/docker/containers/{outer}/hostname /etc/hostname rw");
+        check(&peer, "1:cpu:/docker/ID\n", (Some(ID), None));
         check("", "0::/user.slice\n", (None, None));
         let root = "647 520 0:50 / / rw,relatime master:1 - overlay overlay rw,lowerdir=/var/lib/docker/overlay2/l/A:/x,upperdir=/var/lib/docker/overlay2/LAYER/diff,workdir=/y";
         check(root, "", (None, Some(LAYER)));

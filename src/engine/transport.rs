@@ -7,7 +7,7 @@
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, BollardRequest};
@@ -23,6 +23,9 @@ use super::{Host, reach};
 
 /// The most connections that are kept while nobody uses them.
 const MAX_IDLE: usize = 16;
+
+/// How long a connection may be idle and still be used: whatever lies between may have forgotten an older one.
+const MAX_IDLE_TIME: Duration = Duration::from_mins(1);
 
 /// How long opening a connection may take, and the engine's answer to the first ping on it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,6 +49,8 @@ impl<B> HasBody for Request<B> {
 
 struct Connection {
     sender: SendRequest<Body>,
+    /// When it was last used.
+    used: Instant,
     /// The minor number of the API version to speak on it: 41 for `/v1.41`.
     api: usize,
 }
@@ -98,11 +103,12 @@ impl Pool {
 
     fn answered(
         &self,
-        connection: Connection,
+        mut connection: Connection,
         response: Response<Incoming>,
     ) -> Result<Response<Incoming>, Error> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         // Its answer is yet to be read; `take` passes it over until then.
+        connection.used = Instant::now();
         if idle.len() < MAX_IDLE {
             idle.push(connection);
         }
@@ -126,7 +132,7 @@ impl Pool {
 
     fn take(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|connection| !connection.sender.is_closed());
+        idle.retain(|kept| !kept.sender.is_closed() && kept.used.elapsed() < MAX_IDLE_TIME);
         let latest = idle.iter().rposition(Connection::is_usable)?;
         Some(idle.swap_remove(latest))
     }
@@ -136,12 +142,18 @@ impl Pool {
             let sender = match &self.host {
                 Host::Unix(path) => handshake(UnixStream::connect(path).await).await,
                 Host::Tcp { host, port } => {
-                    handshake(TcpStream::connect((host.as_str(), *port)).await).await
+                    let stream = TcpStream::connect((host.as_str(), *port)).await;
+                    // Requests are small and whole; waiting to fill a packet only delays them.
+                    handshake(stream.and_then(|tcp| tcp.set_nodelay(true).map(|()| tcp))).await
                 }
             };
             let mut sender = sender.map_err(|error| reach::explain(&self.host, &error))?;
             let api = ask_version(&mut sender).await?;
-            Ok(Connection { sender, api })
+            Ok(Connection {
+                sender,
+                used: Instant::now(),
+                api,
+            })
         });
         opened.await.unwrap_or_else(|_| {
             let why = format!(

@@ -23,6 +23,8 @@ pub enum Failure {
     AlreadyStopped,
     /// The engine failed, refused or could not be reached.
     Engine(engine::Error),
+    /// As many changes as there may be are under way, or wait for their turn on this container.
+    Busy,
     /// A fault of the gateway's own. What became of the request is not known.
     Broken,
 }
@@ -37,6 +39,7 @@ impl fmt::Display for Failure {
             Self::AlreadyRunning => f.write_str("Container already running"),
             Self::AlreadyStopped => f.write_str("Container already stopped"),
             Self::Engine(error) => write!(f, "Docker error: {error}"),
+            Self::Busy => f.write_str("Too many changes are under way: try again later"),
             Self::Broken => f.write_str("Internal error: see the log of relayer-controller"),
         }
     }

@@ -27,7 +27,7 @@ pub struct Gateway {
     config: Arc<Config>,
     engine: Arc<Engine>,
     changes: TaskTracker,
-    turns: Arc<Turns>,
+    turns: Turns,
 }
 
 impl Gateway {
@@ -38,7 +38,7 @@ impl Gateway {
             config,
             engine: Arc::new(engine),
             changes: TaskTracker::new(),
-            turns: Arc::default(),
+            turns: Turns::new(),
         }
     }
 
@@ -63,7 +63,8 @@ impl Gateway {
     ///
     /// A denial, or the engine's.
     pub async fn view(&self, caller: &Caller, name: &ContainerName) -> Result<View, Failure> {
-        let (permitted, receipt) = admit(caller, Look, name)?;
+        let permitted = permit(caller, Look, name)?;
+        let receipt = Receipt::admitted(caller, &permitted);
         receipt.close(self.engine.view(permitted).await)
     }
 
@@ -77,7 +78,8 @@ impl Gateway {
         let permitted = policy
             .visible(&caller.principal)
             .filter_map(|(name, _)| policy.permit(&caller.principal, Look, name).ok())
-            .collect();
+            .collect::<Vec<_>>();
+        receipt::listed(caller, permitted.len());
         self.engine
             .list(policy.prefix(), permitted)
             .await
@@ -89,19 +91,21 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// A denial, the engine's, or that it was so already.
+    /// A denial, the engine's, that it was so already, or that too many changes are under way.
     pub async fn change(
         &self,
         caller: &Caller,
         change: Change,
         name: &ContainerName,
     ) -> Result<(), Failure> {
-        let (permitted, receipt) = admit(caller, change, name)?;
-        let (engine, turns) = (Arc::clone(&self.engine), Arc::clone(&self.turns));
+        let permitted = permit(caller, change, name)?;
+        let Some(place) = self.turns.place(permitted.operation(), name) else {
+            return Err(receipt::refused(caller, &permitted));
+        };
+        let receipt = Receipt::admitted(caller, &permitted);
+        let engine = Arc::clone(&self.engine);
         let run = async move {
-            let _turn = turns
-                .take(permitted.operation(), permitted.container())
-                .await;
+            let _turn = place.turn().await;
             receipt.close(engine.change(permitted).await)
         };
         // The task is waited for here and, when the caller has gone, by `drain`.
@@ -124,22 +128,15 @@ impl Gateway {
     }
 }
 
-/// Asks the law and records what it said, before anything happens.
-fn admit<T: Operation>(
+/// Asks the law, and records a no.
+fn permit<T: Operation>(
     caller: &Caller,
     operation: T,
     name: &ContainerName,
-) -> Result<(Permitted<T>, Receipt), Failure> {
+) -> Result<Permitted<T>, Failure> {
     let verb = operation.verb();
-    match caller
-        .config
-        .policy
+    let policy = &caller.config.policy;
+    policy
         .permit(&caller.principal, operation, name)
-    {
-        Ok(permitted) => {
-            let receipt = Receipt::admitted(caller, verb, &permitted);
-            Ok((permitted, receipt))
-        }
-        Err(denial) => Err(receipt::denied(caller, verb, name, &denial)),
-    }
+        .map_err(|denial| receipt::denied(caller, verb, name, &denial))
 }

@@ -8,7 +8,7 @@ use tracing::{debug, info, warn};
 use super::Failure;
 use crate::config::Config;
 use crate::engine::Error;
-use crate::policy::{ContainerName, Denial, Permitted, Principal, Verb};
+use crate::policy::{ContainerName, Denial, Operation, Permitted, Principal, Verb};
 
 /// Who asks, and under which rules: one for each request.
 pub struct Caller {
@@ -31,7 +31,8 @@ pub(super) struct Receipt {
 
 impl Receipt {
     /// Records that the law said yes; to be called before anything happens.
-    pub(super) fn admitted<T>(caller: &Caller, verb: Verb, permitted: &Permitted<T>) -> Self {
+    pub(super) fn admitted<T: Operation>(caller: &Caller, permitted: &Permitted<T>) -> Self {
+        let verb = permitted.operation().verb();
         let Caller {
             request_id,
             principal,
@@ -110,6 +111,28 @@ pub(super) fn denied(
             container: container.clone(),
         },
     }
+}
+
+/// Records that the law said yes, and that there is no place for one more change.
+pub(super) fn refused<T: Operation>(caller: &Caller, permitted: &Permitted<T>) -> Failure {
+    let Caller {
+        request_id,
+        principal,
+        ..
+    } = caller;
+    let (verb, container) = (permitted.operation().verb(), permitted.container());
+    warn!(%request_id, %principal, %verb, %container, "too many changes are under way");
+    Failure::Busy
+}
+
+/// Records that the law let so many containers be listed.
+pub(super) fn listed(caller: &Caller, containers: usize) {
+    let Caller {
+        request_id,
+        principal,
+        ..
+    } = caller;
+    debug!(%request_id, %principal, containers, "admitted to a listing");
 }
 
 /// Whether a verb only reads: dashboards do that all day long.

@@ -1,4 +1,5 @@
-//! Turns: starts, stops and restarts of one container come one after the other.
+//! Turns: starts, stops and restarts of one container come one after the other, and no more changes run than there
+//! are places for.
 //!
 //! The engine looks at a container and acts on it in two steps, so two starts that race can both be told that they
 //! started it, and a start during a slow stop is told that the container runs already. In turn, each answer is true.
@@ -11,35 +12,69 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::engine::Change;
 use crate::policy::ContainerName;
 
-/// Whose turn it is, by container. As many entries as there are managed containers, at most.
-#[derive(Default)]
-pub(super) struct Turns(Mutex<HashMap<ContainerName, Arc<Semaphore>>>);
+/// The most changes at once. They outlive their callers, so the limit of connections does not hold for them.
+const MAX_CHANGES: usize = 256;
 
-/// A turn, over when it is dropped.
-pub(super) struct Turn(
-    #[expect(dead_code, reason = "held, not read")] Option<OwnedSemaphorePermit>,
-);
+/// The most changes of one container that wait for their turn, with the one whose turn it is.
+const MAX_QUEUED: usize = 32;
+
+/// Whose turn it is, by container. As many queues as there are managed containers, at most.
+pub(super) struct Turns {
+    places: Arc<Semaphore>,
+    queues: Mutex<HashMap<ContainerName, Queue>>,
+}
+
+/// The queue of one container.
+#[derive(Clone)]
+struct Queue {
+    places: Arc<Semaphore>,
+    turn: Arc<Semaphore>,
+}
+
+/// A place among the changes that run, and in a queue where it is one that waits.
+pub(super) struct Place {
+    turn: Option<Arc<Semaphore>>,
+    _held: Vec<OwnedSemaphorePermit>,
+}
 
 impl Turns {
-    /// Waits for the turn of a change, first come, first served.
-    pub(super) async fn take(&self, change: &Change, container: &ContainerName) -> Turn {
-        let waits = match change {
-            Change::Start | Change::Stop { .. } | Change::Restart { .. } => true,
-            // A kill is what one sends when a stop takes too long; these do not wait for it.
-            Change::Kill { .. } | Change::Pause | Change::Unpause => false,
-        };
-        if !waits {
-            return Turn(None);
+    pub(super) fn new() -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(MAX_CHANGES)),
+            queues: Mutex::default(),
         }
-        let of_container = {
-            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(
-                turns
-                    .entry(container.clone())
-                    .or_insert_with(|| Arc::new(Semaphore::new(1))),
-            )
+    }
+
+    /// Takes a place for a change, first come, first served; `None` where all are taken.
+    pub(super) fn place(&self, change: &Change, container: &ContainerName) -> Option<Place> {
+        let mut held = vec![Arc::clone(&self.places).try_acquire_owned().ok()?];
+        let turn = match change {
+            Change::Start | Change::Stop { .. } | Change::Restart { .. } => {
+                let queue = self.queue(container);
+                held.push(queue.places.try_acquire_owned().ok()?);
+                Some(queue.turn)
+            }
+            // A kill is what one sends when a stop takes too long; these do not wait for it.
+            Change::Kill { .. } | Change::Pause | Change::Unpause => None,
         };
+        Some(Place { turn, _held: held })
+    }
+
+    fn queue(&self, container: &ContainerName) -> Queue {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Queue {
+            places: Arc::new(Semaphore::new(MAX_QUEUED)),
+            turn: Arc::new(Semaphore::new(1)),
+        };
+        queues.entry(container.clone()).or_insert_with(new).clone()
+    }
+}
+
+impl Place {
+    /// Waits for the turn, which lasts until what this gives is dropped.
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        let turn = Arc::clone(self.turn.as_ref()?);
         // It is never closed, so there is always a turn to come.
-        Turn(of_container.acquire_owned().await.ok())
+        turn.acquire_owned().await.ok()
     }
 }

@@ -185,6 +185,59 @@ fn connections_to_the_engine_do_not_pile_up() {
     check_well(&stage);
 }
 
+/// A container that the engine is busy with does not keep everybody from the listing.
+#[test]
+fn a_listing_does_not_wait_for_a_stuck_container() {
+    let stage = Stage::pretend(ONE);
+    let id = stage.running("a");
+    assert_eq!(stage.post("/container/a/restart").status, 200);
+    let pretend = stage.pretend.as_ref().unwrap();
+    pretend.set_fault_on(&format!("{id}/json"), Fault::Stall);
+    let asked = Instant::now();
+    assert_eq!(stage.get("/containers").status, 200);
+    assert!(
+        asked.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        asked.elapsed()
+    );
+}
+
+/// Changes outlive their callers; so they have a limit of their own, and beyond it callers are told to come again.
+#[test]
+fn changes_that_pile_up_are_refused() {
+    let stage = Stage::pretend(ONE);
+    stage.running("a");
+    let pretend = stage.pretend.as_ref().unwrap();
+    pretend.set_fault_on("restart", Fault::Stall);
+    let answers: Vec<_> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..48)
+            .map(|_| scope.spawn(|| stage.post("/container/a/restart")))
+            .collect();
+        // The first one holds the turn until its time is up; by then all have asked.
+        thread::sleep(Duration::from_secs(1));
+        pretend.set_fault(None);
+        clients
+            .into_iter()
+            .map(|client| client.join().unwrap())
+            .collect()
+    });
+    let refused: Vec<_> = answers
+        .iter()
+        .filter(|answer| answer.status == 429)
+        .collect();
+    assert_eq!(refused.len(), 48 - 32);
+    for answer in refused {
+        assert_eq!(
+            answer.body,
+            r#"{"error":"Too many changes are under way: try again later"}"#
+        );
+        assert_eq!(answer.header("retry-after"), "1");
+    }
+    let done = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(done, 31, "all but the one that stalled");
+    check_well(&stage);
+}
+
 #[test]
 fn a_client_that_is_slow() {
     on_each_engine(ONE, |stage| {

@@ -257,6 +257,48 @@ fn serves_without_an_engine_and_stops_on_a_signal() {
     }
 }
 
+/// An engine that accepts and says nothing delays neither the first answer nor the end.
+#[test]
+fn does_not_wait_for_the_engine() {
+    let (folder, mut command) = with_file(GOOD);
+    let socket = folder.path().join("docker.sock");
+    let _silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    command.env(
+        "RELAYER_CONTROLLER_ENGINE__HOST",
+        format!("unix://{}", socket.display()),
+    );
+    let (mut gateway, address) = Running::start(&mut command);
+    let started = Instant::now();
+    assert_eq!(http::ask(address, "GET", "/health").body, "\"ok\"");
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.wait(), Some(0));
+    assert!(
+        started.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+/// Whoever does not listen gets no answer, and no panic either.
+#[test]
+fn output_that_nobody_takes() {
+    let full = || {
+        fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap()
+    };
+    let (_folder, mut command) = with_file(GOOD);
+    let status = command
+        .args(["explain", "status", "a"])
+        .stdout(full())
+        .status();
+    assert_eq!(status.unwrap().code(), Some(0));
+    let (_folder, mut command) = with_file("prefx = 1");
+    let status = command.arg("check").stderr(full()).status();
+    assert_eq!(status.unwrap().code(), Some(2));
+}
+
 #[test]
 fn listens_on_a_unix_socket_and_takes_over_a_stale_one() {
     let (folder, mut command) = with_file(GOOD);
