@@ -79,7 +79,7 @@ pub(super) async fn until_signalled(app: App) -> u8 {
     let stop = CancellationToken::new();
     let ready = stop.run_until_cancelled(say_whether_ready(app.ready()));
     let run = async { tokio::join!(app.run(stop.clone()), ready).0 };
-    let mut running = std::pin::pin!(run);
+    let mut running = Box::pin(run);
     loop {
         let name = tokio::select! {
             drained = running.as_mut() => {
