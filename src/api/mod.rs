@@ -4,6 +4,7 @@ mod input;
 mod problem;
 mod reply;
 mod route;
+mod site;
 
 use std::sync::Arc;
 
@@ -57,6 +58,7 @@ impl Api {
 
     async fn run(&self, request: Request, id: &str) -> Result<Response, Problem> {
         request.check_head()?;
+        site::check(&request.head.method, &request.head.headers)?;
         let (endpoint, name) = match self
             .routes
             .find(&request.head.method, request.head.uri.path())

@@ -21,6 +21,8 @@ pub(super) enum Problem {
     NoSuchPath,
     /// The path is known; these are its methods.
     OtherMethod(String),
+    /// It would change something, and comes from a page of another site.
+    CrossSite,
     /// A parameter or body that is not as it should be; the text names it.
     Input(String),
     /// The server did not let it through.
@@ -46,6 +48,9 @@ impl fmt::Display for Problem {
         match self {
             Self::NoSuchPath => f.write_str("Not found"),
             Self::OtherMethod(_) => f.write_str("Method not allowed"),
+            Self::CrossSite => {
+                f.write_str("Forbidden: a page of another site cannot change anything")
+            }
             Self::Input(what) => f.write_str(what),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Failed(failure) => failure.fmt(f),
@@ -62,7 +67,7 @@ impl Problem {
             Self::Refused(Refusal::HeadTooLarge) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Refused(Refusal::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Refused(Refusal::TooSlow(_)) => StatusCode::REQUEST_TIMEOUT,
-            Self::Failed(Failure::Forbidden { .. }) => StatusCode::FORBIDDEN,
+            Self::CrossSite | Self::Failed(Failure::Forbidden { .. }) => StatusCode::FORBIDDEN,
             Self::Failed(Failure::AlreadyRunning | Failure::AlreadyStopped) => StatusCode::CONFLICT,
             Self::Failed(Failure::Busy) => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed(Failure::Engine(_) | Failure::Broken) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -328,6 +328,37 @@ fn problem_documents_on_request() {
     });
 }
 
+/// A page of another site changes nothing through its visitor's browser.
+#[test]
+fn other_sites_change_nothing() {
+    on_each_engine(EVERYTHING, |stage| {
+        let id = stage.running("a");
+        let foreign = [
+            "Origin: https://evil.example\r\n",
+            "Origin: null\r\n",
+            "Sec-Fetch-Site: cross-site\r\nContent-Type: text/plain\r\n",
+        ];
+        for headers in foreign {
+            for row in ROWS.iter().filter(|row| row.method == "POST") {
+                let path = row.path.replace("{name}", "a");
+                let answer = http::ask_with(stage.address, "POST", &path, headers, "");
+                let error =
+                    r#"{"error":"Forbidden: a page of another site cannot change anything"}"#;
+                assert_eq!(
+                    (answer.status, answer.body.as_str()),
+                    (403, error),
+                    "{path} {headers}"
+                );
+            }
+        }
+        assert_eq!(stage.record.take(), Vec::<String>::new());
+        assert_eq!(stage.engine.state(&id), "running");
+        let own = "Origin: http://test\r\n";
+        let answer = http::ask_with(stage.address, "POST", "/container/a/stop", own, "");
+        assert_eq!(answer.status, 200, "{answer:?}");
+    });
+}
+
 /// The refusal that each row is tested for above; a row without one stops this test.
 #[test]
 fn every_row_has_a_test_of_its_refusal() {
