@@ -283,3 +283,54 @@ fn a_recreated_container_is_the_new_one() {
         assert_eq!(stage.engine.state(&second), "running");
     });
 }
+
+/// Between look and act `allowed-a` is renamed away and `secret-b` takes its name: what was looked at is acted on.
+#[test]
+fn a_name_that_changes_hands_between_look_and_act() {
+    on_each_engine(ONE_ALLOWED, |stage| {
+        let (allowed, secret) = (stage.running("allowed-a"), stage.running("secret-b"));
+        let (engine, prefix) = (stage.engine.clone(), stage.prefix.clone());
+        let (first, second) = (allowed.clone(), secret.clone());
+        stage.record.before_the_next_change(move || {
+            engine.post(&format!(
+                "/containers/{first}/rename?name={prefix}elsewhere"
+            ));
+            engine.post(&format!(
+                "/containers/{second}/rename?name={prefix}allowed-a"
+            ));
+        });
+        let stopped = r#"{"status":"stopped","container":"allowed-a"}"#;
+        stage.check("POST", "/container/allowed-a/stop", 200, stopped);
+        assert_eq!(stage.engine.state(&secret), "running", "{}", stage.kind);
+        assert_eq!(stage.engine.state(&allowed), "exited", "{}", stage.kind);
+    });
+}
+
+#[test]
+fn a_container_that_goes_between_look_and_act() {
+    on_each_engine(ONE_ALLOWED, |stage| {
+        let id = stage.running("allowed-a");
+        let engine = stage.engine.clone();
+        stage
+            .record
+            .before_the_next_change(move || engine.remove(&id));
+        let gone = r#"{"error":"Container not found: allowed-a"}"#;
+        stage.check("POST", "/container/allowed-a/stop", 404, gone);
+    });
+}
+
+#[test]
+fn a_container_that_is_made_anew_between_look_and_act() {
+    on_each_engine(ONE_ALLOWED, |stage| {
+        let id = stage.running("allowed-a");
+        let (engine, name) = (stage.engine.clone(), format!("{}allowed-a", stage.prefix));
+        stage.record.before_the_next_change(move || {
+            engine.remove(&id);
+            engine.create(&name, &json!({}));
+        });
+        let started = r#"{"status":"started","container":"allowed-a"}"#;
+        stage.check("POST", "/container/allowed-a/start", 200, started);
+        let new = format!("{}allowed-a", stage.prefix);
+        assert_eq!(stage.engine.state(&new), "running", "{}", stage.kind);
+    });
+}

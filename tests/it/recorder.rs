@@ -9,14 +9,22 @@ use hyper::{Request, Response, client, server};
 use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};
 
-/// The requests that reached the engine, as `METHOD target`.
+/// Something that happens at a moment of the test's choice.
+type Deed = Box<dyn FnOnce() + Send>;
+
+/// The requests that reached the engine, as `METHOD target`, and what is to happen before the next change does.
 #[derive(Clone, Default)]
-pub(crate) struct Record(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Record(Arc<Mutex<Vec<String>>>, Arc<Mutex<Option<Deed>>>);
 
 impl Record {
     /// What came since the last time.
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
+    /// Makes something happen between the gateway's look at a container and its act on it.
+    pub(crate) fn before_the_next_change(&self, deed: impl FnOnce() + Send + 'static) {
+        *self.1.lock().unwrap() = Some(Box::new(deed));
     }
 
     /// Of what came since the last time, all that changes something.
@@ -60,7 +68,13 @@ async fn pass(
     record: &Record,
 ) -> Result<Response<Incoming>, hyper::Error> {
     let line = format!("{} {}", request.method(), request.uri());
+    let deed = line
+        .starts_with("POST ")
+        .then(|| record.1.lock().unwrap().take());
     record.0.lock().unwrap().push(line);
+    if let Some(deed) = deed.flatten() {
+        tokio::task::spawn_blocking(deed).await.unwrap();
+    }
     let mut sender = sender.lock().await;
     sender.ready().await?;
     sender.send_request(request).await
