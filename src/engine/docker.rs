@@ -209,14 +209,16 @@ impl Engine {
     /// may be asked for a listing too early. To look at the container is to wait for that lock.
     async fn settle(&self) {
         let unsettled: Vec<_> = {
-            let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+            changed.retain(|_, at| at.elapsed() < SETTLING);
             changed.iter().map(|(id, at)| (id.clone(), *at)).collect()
         };
         let looks = unsettled.into_iter().map(async |(id, at)| {
             let looked = self.inspect(&id).await;
             let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_settled = matches!(looked, Ok(_) | Err(Error::Refused { .. }));
             // What was changed once more meanwhile needs another look.
-            if looked.is_ok() && changed.get(&id) == Some(&at) {
+            if is_settled && changed.get(&id) == Some(&at) {
                 changed.remove(&id);
             }
         });
