@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use relayer_controller::pretend::Fault;
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::http::{self, Answer, connect, read_all};
 use crate::stage::{Stage, on_each_engine};
@@ -282,6 +283,10 @@ fn a_client_that_is_slow() {
 
 #[test]
 fn a_thousand_idle_connections() {
+    // Both ends of each are open files of this process, and many systems begin with 1024.
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    setrlimit(Resource::Nofile, files).unwrap();
     let stage = Stage::pretend(ONE);
     stage.running("a");
     let idle: Vec<_> = (0..1000).map(|_| connect(stage.address)).collect();

@@ -8,6 +8,9 @@ use crate::stage::on_each_engine;
 const ONE_ALLOWED: &str = r#"
 [containers.allowed-a]
 allow = ["status", "start", "stop", "restart", "pause", "unpause", "kill"]
+"#;
+
+const ODD_NAMES: &str = r#"
 [containers.json]
 allow = ["status", "stop"]
 [containers.7]
@@ -128,7 +131,7 @@ fn forms_that_name_nothing() {
 
 #[test]
 fn names_that_look_like_something_else() {
-    on_each_engine(ONE_ALLOWED, |stage| {
+    on_each_engine(ODD_NAMES, |stage| {
         let json_container = stage.running("json");
         let seven = stage.running("7");
         stage.check(
