@@ -14,7 +14,7 @@ use hyper::header::HeaderValue;
 pub use route::{Action, Endpoint, ROWS, Row};
 
 use input::Parameters;
-use problem::Problem;
+use problem::{Form, Problem};
 use reply::{Changed, Container, Containers, Ready, Response, Whoami};
 use route::{Route, Routes};
 
@@ -45,10 +45,10 @@ impl Api {
     /// Answers one request.
     pub async fn answer(&self, request: Request) -> Response {
         let id = request.id.to_string();
-        let headers = request.head.headers.clone();
+        let form = Form::asked_by(&request.head.headers);
         let mut response = match self.run(request, &id).await {
             Ok(response) => response,
-            Err(problem) => problem.render(&headers),
+            Err(problem) => problem.render(form),
         };
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert("x-request-id", id);

@@ -14,6 +14,26 @@ use crate::server::Refusal;
 /// The media type of RFC 9457.
 const PROBLEM_JSON: &str = "application/problem+json";
 
+/// How an error is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `{"error":"…"}`.
+    Plain,
+    /// A problem document.
+    Document,
+}
+
+impl Form {
+    /// The form that a request's `Accept` asks for.
+    pub(super) fn asked_by(request: &HeaderMap) -> Self {
+        if accepts_problems(request) {
+            Self::Document
+        } else {
+            Self::Plain
+        }
+    }
+}
+
 /// Why a request gets an error for an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Problem {
@@ -83,20 +103,20 @@ impl Problem {
         )
     }
 
-    /// The answer, as the caller's `Accept` has it.
-    pub(super) fn render(&self, request: &HeaderMap) -> Response {
+    /// The answer in the form that the caller asked for.
+    pub(super) fn render(&self, form: Form) -> Response {
         let status = self.status();
-        let mut response = if accepts_problems(request) {
-            let title = status.canonical_reason().unwrap_or_default();
-            let document = json!({
-                "type": "about:blank",
-                "title": title,
-                "status": status.as_u16(),
-                "detail": self.to_string(),
-            });
-            reply::json_as(PROBLEM_JSON, status, &document)
-        } else {
-            reply::json(status, &json!({ "error": self.to_string() }))
+        let mut response = match form {
+            Form::Plain => reply::json(status, &json!({ "error": self.to_string() })),
+            Form::Document => {
+                let document = json!({
+                    "type": "about:blank",
+                    "title": status.canonical_reason().unwrap_or_default(),
+                    "status": status.as_u16(),
+                    "detail": self.to_string(),
+                });
+                reply::json_as(PROBLEM_JSON, status, &document)
+            }
         };
         let headers = response.headers_mut();
         if let Self::OtherMethod(methods) = self

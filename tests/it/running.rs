@@ -6,8 +6,11 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use relayer_controller::engine::OwnContainer;
+use relayer_controller::pretend::Fault;
 use serde_json::json;
 
+use crate::gateway::Gateway;
 use crate::http::{self, connect, read_all};
 use crate::stage::{Stage, on_each_engine};
 
@@ -216,6 +219,66 @@ fn a_stop_waits_for_what_nobody_waits_for() {
         drop(stream);
         assert!(stage.stop(), "drained in time");
         assert_eq!(stage.engine.state(&id), "exited");
+    });
+}
+
+/// What does not end in time is given up, and the gateway says so.
+#[test]
+fn a_stop_has_a_deadline() {
+    let stage = Stage::pretend(FIVE);
+    stage.running("c0");
+    let lines = "listen = \"127.0.0.1:0\"\nshutdown_timeout = \"200ms\"\n";
+    let own = OwnContainer::default();
+    let mut hasty = Gateway::start_with(lines, &stage.prefix, &stage.host, own, FIVE);
+    let pretend = stage.pretend.as_ref().unwrap();
+    pretend.set_fault_on("restart", Fault::Stall);
+    let mut caller = connect(hasty.address);
+    caller
+        .write_all(b"POST /container/c0/restart HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    wait(|| !stage.record.take_changes().is_empty());
+    let told = Instant::now();
+    assert!(!hasty.stop(), "the engine never answers");
+    assert!(
+        told.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        told.elapsed()
+    );
+}
+
+/// The TOML's time to stop is the one that the engine gets, and after it the container is killed.
+#[test]
+fn a_stop_timeout_is_kept() {
+    let tables =
+        "[containers.c0]\nallow = [\"stop\", \"start\", \"restart\"]\nstop_timeout = \"1s\"\n";
+    on_each_engine(tables, |stage| {
+        let name = format!("{}c0", stage.prefix);
+        let deaf = "trap '' TERM; while :; do sleep 1; done";
+        let label = json!({ "pretend.stop-delay": "30000" });
+        let id = stage.engine.create_with(&name, deaf, &label);
+        for (verb, exited) in [("start", false), ("restart", false), ("stop", true)] {
+            assert_eq!(
+                stage.post(&format!("/container/c0/{verb}")).status,
+                200,
+                "{verb}"
+            );
+            let state = stage.engine.inspect(&id)["State"].clone();
+            assert_eq!(
+                state["Status"] == "exited",
+                exited,
+                "{verb} on {}",
+                stage.kind
+            );
+        }
+        assert_eq!(
+            stage.engine.inspect(&id)["State"]["ExitCode"],
+            137,
+            "{}",
+            stage.kind
+        );
+        let changes = stage.record.take_changes();
+        assert!(changes[1].ends_with("/restart?t=1"), "{changes:?}");
+        assert!(changes[2].ends_with("/stop?t=1"), "{changes:?}");
     });
 }
 
