@@ -69,6 +69,7 @@ impl Api {
         };
         let caller = Caller {
             request_id: id.to_owned(),
+            peer: request.peer.clone(),
             principal: Principal::anonymous(),
             config: self.gateway.snapshot(),
         };

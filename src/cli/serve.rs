@@ -25,6 +25,7 @@ pub(super) fn run(file: &Path) -> u8 {
     info!(
         version = env!("CARGO_PKG_VERSION"),
         file = ?file,
+        revision = %config.revision,
         prefix = %config.policy.prefix(),
         containers = config.containers.len(),
         engine = %config.engine.host,

@@ -13,6 +13,7 @@ mod lines;
 mod mistake;
 mod parse;
 mod raw;
+mod revision;
 mod syntax;
 mod value;
 
@@ -28,6 +29,7 @@ use crate::telemetry;
 
 pub use environment::Environment;
 pub use mistake::{Mistake, Mistakes, Place};
+pub use revision::Revision;
 
 use check::Check;
 use document::Document;
@@ -38,6 +40,8 @@ use raw::{Field, Root};
 /// Everything that can be configured, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Which text this is.
+    pub revision: Revision,
     /// What is allowed on which container.
     pub policy: Policy,
     /// How each managed container is handled; the same containers as in the policy.
@@ -74,6 +78,7 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Config, Mistakes> 
 ///
 /// Every mistake in the text and in the environment.
 pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Config, Mistakes> {
+    let revision = Revision::of(text);
     let text = without_mark(text);
     let lines = Lines::new(text);
     let syntax = syntax::check(&lines);
@@ -101,6 +106,7 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Config
         .map(|(name, (ceiling, settings))| ((name.clone(), ceiling), (name, settings)))
         .unzip();
     Ok(Config {
+        revision,
         policy: Policy::new(prefix, ceilings),
         containers,
         server: settings.server,

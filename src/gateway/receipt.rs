@@ -9,11 +9,14 @@ use super::Failure;
 use crate::config::Config;
 use crate::engine::Error;
 use crate::policy::{ContainerName, Denial, Operation, Permitted, Principal, Verb};
+use crate::server::Peer;
 
 /// Who asks, and under which rules: one for each request.
 pub struct Caller {
     /// What the request is called in the log and in `X-Request-Id`.
     pub request_id: String,
+    /// Where it comes from, for the record.
+    pub peer: Peer,
     /// Who it is.
     pub principal: Principal,
     /// The configuration that holds for this request.

@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Response;
-use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
@@ -21,7 +20,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 use super::request::{MAX_HEAD_BYTES, Refusal};
-use super::{Request, RequestId, Settings};
+use super::{Peer, Request, RequestId, Settings};
 
 /// How much of a head is read: above [`MAX_HEAD_BYTES`], so that one which is a little too large gets an answer that
 /// says so. hyper answers a larger one, and one of more than 100 headers, with 431 and no body.
@@ -30,6 +29,7 @@ const MAX_BUFFER_BYTES: usize = 2 * MAX_HEAD_BYTES;
 /// Serves the requests of one connection until either side ends it or `stop` is cancelled.
 pub(super) async fn serve<H, F>(
     stream: Stream,
+    peer: Peer,
     settings: &Settings,
     handler: &H,
     stop: &CancellationToken,
@@ -37,7 +37,10 @@ pub(super) async fn serve<H, F>(
     H: Fn(Request) -> F + Sync,
     F: Future<Output = Response<Full<Bytes>>> + Send,
 {
-    let service = service_fn(|request| Box::pin(answer(request, settings.body_timeout, handler)));
+    let service = service_fn(|request| {
+        let request = Request::new(request, peer.clone(), settings.body_timeout);
+        Box::pin(answer(request, handler))
+    });
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(settings.body_timeout));
     let mut connection = Builder::new()
@@ -68,19 +71,15 @@ pub(super) async fn serve<H, F>(
     let _gone = parts.io.inner_mut().shutdown().await;
 }
 
-async fn answer<H, F>(
-    request: hyper::Request<Incoming>,
-    body_timeout: Duration,
-    handler: &H,
-) -> Result<Response<Full<Bytes>>, Infallible>
+async fn answer<H, F>(request: Request, handler: &H) -> Result<Response<Full<Bytes>>, Infallible>
 where
     H: Fn(Request) -> F,
     F: Future<Output = Response<Full<Bytes>>>,
 {
     // SECURITY: hyper lets a chunked body beside a Content-Length through. A proxy before us may go by the length and
     // take the rest of the body for the next request; on such a connection there is none.
-    let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
-    let mut response = handler(Request::new(request, body_timeout)).await;
+    let is_chunked = request.head.headers.contains_key(TRANSFER_ENCODING);
+    let mut response = handler(request).await;
     if is_chunked {
         response
             .headers_mut()

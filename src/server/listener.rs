@@ -9,8 +9,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::net::{TcpListener, UnixListener};
 
-use super::Listen;
 use super::connection::Stream;
+use super::{Listen, Peer, PeerAddress};
 
 /// Who may connect to a Unix listener: its owner and its group.
 const SOCKET_MODE: u32 = 0o660;
@@ -76,16 +76,29 @@ impl Listener {
         }
     }
 
-    pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
-        Poll::Ready(Ok(match self {
+    pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
+        let (stream, address) = match self {
             Self::Tcp(tcp) => {
-                let (stream, _) = ready!(tcp.poll_accept(cx))?;
+                let (stream, address) = ready!(tcp.poll_accept(cx))?;
                 // Answers are small and whole; waiting to fill a packet only delays them.
                 stream.set_nodelay(true)?;
-                Stream::Tcp(stream)
+                (Stream::Tcp(stream), PeerAddress::Tcp(address))
             }
-            Self::Unix(unix, _) => Stream::Unix(ready!(unix.poll_accept(cx))?.0),
-        }))
+            Self::Unix(unix, _) => {
+                let (stream, _) = ready!(unix.poll_accept(cx))?;
+                let process = stream.peer_cred()?;
+                let (uid, gid) = (process.uid(), process.gid());
+                (Stream::Unix(stream), PeerAddress::Unix { uid, gid })
+            }
+        };
+        let certificate = None;
+        Poll::Ready(Ok((
+            stream,
+            Peer {
+                address,
+                certificate,
+            },
+        )))
     }
 }
 

@@ -3,6 +3,7 @@
 mod connection;
 mod listen;
 mod listener;
+mod peer;
 mod request;
 
 use std::future::{Future, poll_fn};
@@ -21,8 +22,10 @@ use tokio_util::task::TaskTracker;
 
 pub use listen::{Listen, Settings};
 pub use listener::BindError;
+pub use peer::{Peer, PeerAddress};
 pub use request::{MAX_BODY_BYTES, MAX_HEAD_BYTES, Refusal, Request, RequestId};
 
+use connection::Stream;
 use listener::Listener;
 
 /// How long to wait before accepting again when the kernel could not give us a connection.
@@ -101,11 +104,11 @@ impl Accepting {
     {
         while let Some(accepted) = stop.run_until_cancelled(self.accept()).await {
             match accepted {
-                Ok((stream, permit)) => {
+                Ok((stream, peer, permit)) => {
                     let (handler, stop) = (Arc::clone(&handler), stop.clone());
                     let settings = Arc::clone(&self.settings);
                     self.tasks.spawn(async move {
-                        connection::serve(stream, &settings, handler.as_ref(), &stop).await;
+                        connection::serve(stream, peer, &settings, handler.as_ref(), &stop).await;
                         drop(permit);
                     });
                 }
@@ -118,7 +121,7 @@ impl Accepting {
     }
 
     /// Waits for a free place, and only then for a connection: one that we have no place for stays with the kernel.
-    async fn accept(&mut self) -> io::Result<(connection::Stream, OwnedSemaphorePermit)> {
+    async fn accept(&mut self) -> io::Result<(Stream, Peer, OwnedSemaphorePermit)> {
         let is_silent = |at: Instant| at.elapsed() < FULL_NOTICE;
         if self.permits.available_permits() == 0 && !self.noticed.is_some_and(is_silent) {
             self.noticed = Some(Instant::now());
@@ -129,12 +132,12 @@ impl Accepting {
         }
         let permits = Arc::clone(&self.permits);
         let permit = permits.acquire_owned().await.map_err(io::Error::other)?;
-        let stream = poll_fn(|cx| self.poll_accept(cx)).await?;
-        Ok((stream, permit))
+        let (stream, peer) = poll_fn(|cx| self.poll_accept(cx)).await?;
+        Ok((stream, peer, permit))
     }
 
     /// A connection of whichever listener has one; it goes to the end of the line, so that none is starved.
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<connection::Stream>> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
         for at in 0..self.listeners.len() {
             let polled = self
                 .listeners

@@ -13,6 +13,8 @@ use hyper::header::HOST;
 use hyper::http::request::Parts;
 use hyper::{Request as HttpRequest, Version};
 
+use super::Peer;
+
 /// The most bytes that the head of a request can have: request line and headers.
 pub const MAX_HEAD_BYTES: usize = 16 * 1024;
 
@@ -23,6 +25,8 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 pub struct Request {
     /// What it is called in the log and in `X-Request-Id`.
     pub id: RequestId,
+    /// Who sends it.
+    pub peer: Peer,
     /// Its request line and headers.
     pub head: Parts,
     body: Incoming,
@@ -58,10 +62,11 @@ impl fmt::Display for Refusal {
 }
 
 impl Request {
-    pub(super) fn new(request: HttpRequest<Incoming>, body_timeout: Duration) -> Self {
+    pub(super) fn new(request: HttpRequest<Incoming>, peer: Peer, body_timeout: Duration) -> Self {
         let (head, body) = request.into_parts();
         Self {
             id: RequestId::next(),
+            peer,
             head,
             body,
             body_timeout,

@@ -7,7 +7,17 @@ use std::path::{Path, PathBuf};
 /// The floors from the ground up. A new module has to be given one here.
 const FLOORS: [&[&str]; 7] = [
     &["policy"],
-    &["engine", "pretend", "server", "telemetry"],
+    &[
+        "audit",
+        "authn",
+        "confine",
+        "engine",
+        "limits",
+        "metrics",
+        "pretend",
+        "server",
+        "telemetry",
+    ],
     &["config"],
     &["gateway"],
     &["api"],
