@@ -1,5 +1,6 @@
 //! The REST face: a request becomes an operation, what became of it becomes an answer.
 
+mod identify;
 mod input;
 mod problem;
 mod reply;
@@ -11,8 +12,9 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
 
-pub use route::{Action, Endpoint, ROWS, Row};
+pub use route::{Action, Endpoint, Need, ROWS, Row};
 
+use identify::Who;
 use input::Parameters;
 use problem::{Form, Problem};
 use reply::{Changed, Container, Containers, Ready, Response, Whoami};
@@ -59,21 +61,16 @@ impl Api {
     async fn run(&self, request: Request, id: &str) -> Result<Response, Problem> {
         request.check_head()?;
         site::check(&request.head.method, &request.head.headers)?;
-        let (endpoint, name) = match self
+        let (row, name) = match self
             .routes
             .find(&request.head.method, request.head.uri.path())
         {
-            Route::Found(endpoint, name) => (endpoint, name),
+            Route::Found(row, name) => (row, name),
             Route::OtherMethod(allow) => return Err(Problem::OtherMethod(allow)),
             Route::Unknown => return Err(Problem::NoSuchPath),
         };
-        let caller = Caller {
-            request_id: id.to_owned(),
-            peer: request.peer.clone(),
-            principal: Principal::anonymous(),
-            config: self.gateway.snapshot(),
-        };
-        match endpoint {
+        let caller = self.caller(&request, id, row.needs)?;
+        match row.endpoint {
             Endpoint::Health => {
                 input::nothing(request).await?;
                 Ok(reply::json(StatusCode::OK, &"ok"))
@@ -97,6 +94,31 @@ impl Api {
                 self.container(&caller, action, &name, parameters).await
             }
         }
+    }
+
+    /// Who asks, under one snapshot of the configuration.
+    fn caller(&self, request: &Request, id: &str, needs: Need) -> Result<Caller, Problem> {
+        let config = self.gateway.snapshot();
+        let principal = match identify::identify(request, &config.policy, &config.register) {
+            Who::Known(principal) => principal,
+            Who::Unknown if needs == Need::Nothing => Principal::anonymous(),
+            Who::Unknown => return Err(Problem::Unauthorized),
+            Who::Rejected(rejection) => {
+                tracing::info!(request_id = id, peer = %request.peer, %rejection, "credentials refused");
+                return Err(Problem::Unauthorized);
+            }
+        };
+        let caller = Caller {
+            request_id: id.to_owned(),
+            peer: request.peer.clone(),
+            principal,
+            config,
+        };
+        match needs {
+            Need::Facility(facility) => self.gateway.admit(&caller, facility)?,
+            Need::Nothing | Need::Principal | Need::Verb(_) => {}
+        }
+        Ok(caller)
     }
 
     async fn ready(&self) -> Response {
@@ -169,10 +191,12 @@ impl Api {
 }
 
 fn whoami(caller: &Caller) -> Response {
-    let visible = caller.config.policy.visible(&caller.principal);
+    let policy = &caller.config.policy;
+    let visible = policy.visible(&caller.principal);
     let whoami = Whoami {
         principal: caller.principal.to_string(),
-        roles: Vec::new(),
+        roles: policy.roles(&caller.principal).collect(),
+        revision: caller.config.revision.as_str(),
         containers: visible
             .map(|(name, verbs)| (name.as_str(), words(verbs)))
             .collect(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hyper::header::{ACCEPT, ALLOW, CONNECTION, HeaderValue, RETRY_AFTER};
+use hyper::header::{ACCEPT, ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, StatusCode};
 use serde_json::json;
 
@@ -41,6 +41,8 @@ pub(super) enum Problem {
     NoSuchPath,
     /// The path is known; these are its methods.
     OtherMethod(String),
+    /// It shows no credentials where some are needed, or wrong ones; the answer does not tell which.
+    Unauthorized,
     /// It would change something, and comes from a page of another site.
     CrossSite,
     /// A parameter or body that is not as it should be; the text names it.
@@ -68,6 +70,7 @@ impl fmt::Display for Problem {
         match self {
             Self::NoSuchPath => f.write_str("Not found"),
             Self::OtherMethod(_) => f.write_str("Method not allowed"),
+            Self::Unauthorized => f.write_str("Unauthorized"),
             Self::CrossSite => {
                 f.write_str("Forbidden: a page of another site cannot change anything")
             }
@@ -87,7 +90,11 @@ impl Problem {
             Self::Refused(Refusal::HeadTooLarge) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Refused(Refusal::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Refused(Refusal::TooSlow(_)) => StatusCode::REQUEST_TIMEOUT,
-            Self::CrossSite | Self::Failed(Failure::Forbidden { .. }) => StatusCode::FORBIDDEN,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::CrossSite
+            | Self::Failed(Failure::Forbidden { .. } | Failure::FacilityForbidden(_)) => {
+                StatusCode::FORBIDDEN
+            }
             Self::Failed(Failure::AlreadyRunning | Failure::AlreadyStopped) => StatusCode::CONFLICT,
             Self::Failed(Failure::Busy) => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed(Failure::Engine(_) | Failure::Broken) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -123,6 +130,9 @@ impl Problem {
             && let Ok(methods) = HeaderValue::from_str(methods)
         {
             headers.insert(ALLOW, methods);
+        }
+        if let Self::Unauthorized = self {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Self::Refused(Refusal::TooSlow(_)) = self {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

@@ -48,7 +48,9 @@ pub(super) struct Ready {
 #[derive(Serialize)]
 pub(super) struct Whoami<'caller> {
     pub(super) principal: String,
-    pub(super) roles: Vec<String>,
+    pub(super) roles: Vec<&'caller str>,
+    /// Which configuration is in force.
+    pub(super) revision: &'caller str,
     /// By container, what the caller may do to it.
     pub(super) containers: BTreeMap<&'caller str, Vec<&'static str>>,
 }

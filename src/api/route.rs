@@ -3,7 +3,7 @@
 use hyper::Method;
 use matchit::{InsertError, Router};
 
-use crate::policy::Verb;
+use crate::policy::{Facility, Verb};
 
 /// One thing that can be asked for.
 #[derive(Clone, Copy, Debug)]
@@ -12,10 +12,23 @@ pub struct Row {
     pub method: &'static str,
     /// The path, with `{name}` for a container's short name.
     pub path: &'static str,
-    /// The verb that the caller needs; `None` where anybody may ask.
-    pub verb: Option<Verb>,
+    /// What the caller must be or have.
+    pub needs: Need,
     /// What it leads to.
     pub endpoint: Endpoint,
+}
+
+/// What a caller must be or have, so that it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: whoever shows no credentials is answered too. Wrong ones are refused all the same.
+    Nothing,
+    /// Be a principal.
+    Principal,
+    /// Be permitted something of the gateway itself.
+    Facility(Facility),
+    /// Be granted a verb on the container; where the row is about all, only those count on which it is.
+    Verb(Verb),
 }
 
 /// What a row leads to.
@@ -56,75 +69,70 @@ pub enum Action {
 
 /// Everything that can be asked for.
 pub const ROWS: &[Row] = &[
-    row("GET", "/health", None, Endpoint::Health),
-    row("GET", "/ready", None, Endpoint::Ready),
-    row("GET", "/whoami", None, Endpoint::Whoami),
+    row("GET", "/health", Need::Nothing, Endpoint::Health),
+    row("GET", "/ready", Need::Nothing, Endpoint::Ready),
+    row("GET", "/whoami", Need::Principal, Endpoint::Whoami),
     row(
         "GET",
         "/containers",
-        Some(Verb::Status),
+        Need::Verb(Verb::Status),
         Endpoint::Containers,
     ),
     row(
         "GET",
         "/container/{name}",
-        Some(Verb::Status),
+        Need::Verb(Verb::Status),
         Endpoint::Container(Action::View),
     ),
     row(
         "GET",
         "/container/{name}/status",
-        Some(Verb::Status),
+        Need::Verb(Verb::Status),
         Endpoint::Container(Action::Status),
     ),
     row(
         "POST",
         "/container/{name}/start",
-        Some(Verb::Start),
+        Need::Verb(Verb::Start),
         Endpoint::Container(Action::Start),
     ),
     row(
         "POST",
         "/container/{name}/stop",
-        Some(Verb::Stop),
+        Need::Verb(Verb::Stop),
         Endpoint::Container(Action::Stop),
     ),
     row(
         "POST",
         "/container/{name}/restart",
-        Some(Verb::Restart),
+        Need::Verb(Verb::Restart),
         Endpoint::Container(Action::Restart),
     ),
     row(
         "POST",
         "/container/{name}/pause",
-        Some(Verb::Pause),
+        Need::Verb(Verb::Pause),
         Endpoint::Container(Action::Pause),
     ),
     row(
         "POST",
         "/container/{name}/unpause",
-        Some(Verb::Unpause),
+        Need::Verb(Verb::Unpause),
         Endpoint::Container(Action::Unpause),
     ),
     row(
         "POST",
         "/container/{name}/kill",
-        Some(Verb::Kill),
+        Need::Verb(Verb::Kill),
         Endpoint::Container(Action::Kill),
     ),
 ];
 
-const fn row(
-    method: &'static str,
-    path: &'static str,
-    verb: Option<Verb>,
-    endpoint: Endpoint,
-) -> Row {
+const fn row(method: &'static str, path: &'static str, needs: Need, endpoint: Endpoint) -> Row {
     Row {
         method,
         path,
-        verb,
+        needs,
         endpoint,
     }
 }
@@ -135,8 +143,8 @@ pub(super) struct Routes(Router<Vec<&'static Row>>);
 /// What a method and a path lead to.
 #[derive(Debug)]
 pub(super) enum Route<'path> {
-    /// A row's endpoint, and the container's name as it stands in the path, still encoded; empty where there is none.
-    Found(Endpoint, &'path str),
+    /// A row, and the container's name as it stands in the path, still encoded; empty where there is none.
+    Found(&'static Row, &'path str),
     /// The path is known; these are its methods, as `Allow` lists them.
     OtherMethod(String),
     /// No such path.
@@ -172,7 +180,7 @@ impl Routes {
             method.as_str()
         };
         match found.value.iter().find(|row| row.method == asked) {
-            Some(row) => Route::Found(row.endpoint, found.params.get("name").unwrap_or_default()),
+            Some(row) => Route::Found(row, found.params.get("name").unwrap_or_default()),
             None => Route::OtherMethod(allow(found.value)),
         }
     }
@@ -201,7 +209,7 @@ mod tests {
     fn check(method: &str, path: &str, expected: &str) {
         let routes = Routes::new().unwrap();
         let found = match routes.find(&method.parse::<Method>().unwrap(), path) {
-            Route::Found(endpoint, name) => format!("{endpoint:?} {name}"),
+            Route::Found(row, name) => format!("{:?} {name}", row.endpoint),
             Route::OtherMethod(allow) => format!("405 {allow}"),
             Route::Unknown => "404".to_owned(),
         };

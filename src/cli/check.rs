@@ -10,10 +10,19 @@ pub(super) fn run(file: &Path) -> u8 {
         Ok(config) => {
             let count = config.containers.len();
             let prefix = config.policy.prefix();
+            let plural = |count: usize| if count == 1 { "" } else { "s" };
+            let who = match (
+                config.policy.has_principals(),
+                config.policy.principals().count(),
+            ) {
+                (false, _) => "everybody is `anonymous`".to_owned(),
+                (true, principals) => format!("{principals} principal{}", plural(principals)),
+            };
             say(&format!(
-                "{}: good; {count} managed container{} with the prefix `{prefix}`",
+                "{}: good; {count} managed container{} with the prefix `{prefix}`; {who}; revision {}",
                 file.display(),
-                if count == 1 { "" } else { "s" },
+                plural(count),
+                config.revision,
             ));
             YES
         }

@@ -5,6 +5,7 @@ mod demo;
 mod explain;
 mod healthcheck;
 mod serve;
+mod token;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -56,7 +57,7 @@ enum Command {
     /// Say whether a caller may do a verb to a container, and by which rule
     Explain {
         /// Who asks
-        #[arg(long = "as", value_name = "PRINCIPAL", default_value = Principal::ANONYMOUS, value_parser = principal)]
+        #[arg(long = "as", value_name = "PRINCIPAL", default_value = Principal::ANONYMOUS)]
         principal: Principal,
         /// What is asked, such as `start`
         #[arg(value_parser = verb())]
@@ -64,6 +65,8 @@ enum Command {
         /// The container's name, without the prefix
         container: ContainerName,
     },
+    /// Make a new token: prints the secret, and the line for the configuration
+    Token,
     /// Ask the running gateway on this machine whether it serves; for compose's health check
     Healthcheck,
     /// Serve the API in front of a pretend engine, for a look at it without Docker
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
             verb,
             container,
         } => explain::run(&config, &principal, verb, &container),
+        Command::Token => token::run(),
         Command::Healthcheck => healthcheck::run(&config),
         Command::Demo { listen } => demo::run(&listen),
     };
@@ -97,17 +101,6 @@ fn verb() -> impl clap::builder::TypedValueParser<Value = Verb> {
     use clap::builder::{PossibleValuesParser, TypedValueParser};
     PossibleValuesParser::new(Verb::ALL.map(Verb::as_str))
         .try_map(|text| text.parse().map_err(|_| "unknown verb"))
-}
-
-fn principal(text: &str) -> Result<Principal, String> {
-    if text == Principal::ANONYMOUS {
-        Ok(Principal::anonymous())
-    } else {
-        Err(format!(
-            "the only principal in this version is `{}`",
-            Principal::ANONYMOUS
-        ))
-    }
 }
 
 /// Says on standard error what is wrong with the configuration.

@@ -36,6 +36,7 @@ pub(super) fn run(file: &Path) -> u8 {
 
 async fn serve(config: Config) -> u8 {
     let own = OwnContainer::of_process();
+    let asks = config.policy.has_principals();
     let app = match App::bind(config, own.clone()).await {
         Ok(app) => app,
         Err(error) => {
@@ -43,12 +44,12 @@ async fn serve(config: Config) -> u8 {
             return MISTAKE;
         }
     };
-    announce(&app.addresses(), own.id());
+    announce(&app.addresses(), own.id(), asks);
     until_signalled(app).await
 }
 
 /// Says where the gateway listens and what a deployer may not have meant.
-fn announce(listeners: &[Listen], own: Option<&ContainerId>) {
+fn announce(listeners: &[Listen], own: Option<&ContainerId>, asks_who: bool) {
     for listen in listeners {
         info!(%listen, "listening");
     }
@@ -57,9 +58,9 @@ fn announce(listeners: &[Listen], own: Option<&ContainerId>) {
     }
     let is_public = listeners.iter().any(|listen| !listen.is_local());
     let is_loopback = |listen: &Listen| matches!(listen, Listen::Tcp(_)) && listen.is_local();
-    if is_public {
+    if is_public && !asks_who {
         warn!(
-            "every caller that reaches a listener is `anonymous` and may do all that the file allows: nobody is asked who they are"
+            "every caller that reaches a listener is `anonymous` and may do all that the file allows: there are no [principals]"
         );
     } else if own.is_some() && listeners.iter().all(is_loopback) {
         warn!(

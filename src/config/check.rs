@@ -1,6 +1,7 @@
 //! Gathers the mistakes of one reading: knows where each setting comes from, and leaves out the echoes of others.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use figment::Figment;
 
@@ -16,6 +17,8 @@ pub(super) struct Check<'a> {
     /// The variable and its text, for each setting that one gives.
     given: BTreeMap<String, (String, String)>,
     pub(super) mistakes: Vec<Mistake>,
+    /// The other files that were read.
+    pub(super) files: Vec<PathBuf>,
 }
 
 impl<'a> Check<'a> {
@@ -37,6 +40,7 @@ impl<'a> Check<'a> {
             document,
             given: BTreeMap::new(),
             mistakes: Vec::new(),
+            files: Vec::new(),
         };
         for variable in project.into_iter().chain(variables) {
             let giver = figment
@@ -207,9 +211,6 @@ impl<'a> Check<'a> {
 /// What is known to come, and must not be taken for a protection that is there already.
 fn planned(table: &[&str], name: &str) -> Option<(String, String)> {
     let promise = match (table, name) {
-        ([], "roles" | "principals") => {
-            "a protection that does not exist: everybody who can connect may do what `allow` says"
-        }
         ([], "limits") | (["engine"], "tls") => "a protection that does not exist",
         (["containers", _], "cooldown") => "a pause that does not exist",
         (["containers", _], "exec") => "commands that do not exist",

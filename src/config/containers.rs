@@ -1,21 +1,26 @@
 //! The containers: the ceiling of each, and how it is stopped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use figment::value::Value;
-
-use crate::policy::{Ceiling, ContainerName, Prefix, Rule, Verb, VerbSet};
+use crate::policy::{Ceiling, ContainerName, Prefix, VerbSet};
 
 use super::ContainerSettings;
 use super::check::Check;
 use super::document::Part;
 use super::hint;
 use super::mistake::quoted;
-use super::raw::{CONTAINER_KEYS, Container, Field, Root, Unknown};
+use super::raw::{CONTAINER_KEYS, Container, Field, Root, Texts, Unknown};
+use super::verbs::is_rest_of_name;
 
 /// The longest that a container may be given to stop by itself.
 const MAX_STOP_TIMEOUT: Duration = Duration::from_hours(1);
+
+/// What is wrong with a container that allows nothing, and what to do.
+const EMPTY: (&str, &str) = (
+    "nothing is allowed on this container",
+    "name the verbs, such as `[\"status\"]`, or remove the container",
+);
 
 /// What is said of the containers, by name.
 pub(super) type Containers = BTreeMap<ContainerName, (Ceiling, ContainerSettings)>;
@@ -50,6 +55,12 @@ impl Check<'_> {
             .collect()
     }
 
+    /// The names of all containers that have a table, also of those with mistakes.
+    pub(super) fn container_names(&self) -> BTreeSet<ContainerName> {
+        let names = self.document.keys(&["containers"]);
+        names.filter_map(|name| name.parse().ok()).collect()
+    }
+
     fn container(
         &mut self,
         file: &str,
@@ -62,17 +73,14 @@ impl Check<'_> {
         let hint =
             |_: &str| "write `[containers.NAME]`, and below it `allow = [\"status\"]`".to_owned();
         let table = self.given(&path, table, "a table", hint)?;
-        self.unknown_in_container(&path, &table.unknown);
+        self.unknown_in_named(&path, &table.unknown, &CONTAINER_KEYS);
         let stop_timeout =
             self.stop_timeout(&["containers", name, "stop_timeout"], table.stop_timeout);
         let allow = self.allow(&path, table.allow, &table.unknown)?;
         let path = ["containers", name, "allow"];
-        let lines = self.document.lines();
-        let at = self.document.entry(&path)?.key.start;
-        let place = format!("{file}:{}:{}", lines.number(at), lines.column(at));
         let ceiling = Ceiling {
             allow,
-            rule: Rule::new(&super::document::key(&path), &place),
+            rule: self.rule(file, &path)?,
         };
         Some((parsed?, (ceiling, ContainerSettings { stop_timeout })))
     }
@@ -109,67 +117,12 @@ impl Check<'_> {
         parsed.ok()
     }
 
-    /// A dot in a name that stands without quotes begins a table within the table, which nobody means.
-    fn unknown_in_container(&mut self, path: &[&str], unknown: &Unknown) {
-        let (dotted, others): (Unknown, Unknown) = unknown
-            .clone()
-            .into_iter()
-            .partition(|(key, value)| is_rest_of_name(key, value));
-        let container = path.last().copied().unwrap_or_default();
-        for name in dotted.keys() {
-            let what = format!("{} is not known in a container's table", quoted(name));
-            let hint = format!(
-                "a name with a dot in it stands in quotes: `[containers.\"{container}.{name}\"]`"
-            );
-            self.add(&[path, &[name]].concat(), Part::Key, what, hint);
-        }
-        self.unknown(path, &others, &CONTAINER_KEYS);
-    }
-
-    fn allow(
-        &mut self,
-        table: &[&str],
-        field: Field<Vec<Field<String>>>,
-        unknown: &Unknown,
-    ) -> Option<VerbSet> {
-        let path = &[table, &["allow"]].concat();
+    fn allow(&mut self, table: &[&str], field: Field<Texts>, unknown: &Unknown) -> Option<VerbSet> {
         if matches!(field, Field::Absent) {
             self.without_allow(table, unknown);
             return None;
         }
-        let brackets = |text: &str| {
-            if text.starts_with(['"', '\'']) {
-                format!("write `[{text}]`")
-            } else {
-                String::new()
-            }
-        };
-        let verbs = self.given(path, field, "a list of verbs", brackets)?;
-        if verbs.is_empty() {
-            let what = "nothing is allowed on this container";
-            let hint = "name the verbs, such as `[\"status\"]`, or remove the container";
-            self.add(path, Part::Value, what, hint);
-        }
-        let mut allow = VerbSet::default();
-        for (index, verb) in verbs.iter().enumerate() {
-            let part = Part::Element(index);
-            let Field::Given(text) = verb else {
-                self.wrong_type(path, part, "a verb in quotes", "");
-                continue;
-            };
-            match text.parse::<Verb>() {
-                Ok(verb) if allow.insert(verb) => {}
-                Ok(_) => {
-                    let what = format!("{} stands twice", quoted(text));
-                    self.add(path, part, what, "remove one of them");
-                }
-                Err(_) => {
-                    let what = format!("{} is no verb", quoted(text));
-                    self.add(path, part, what, verbs_like(text));
-                }
-            }
-        }
-        Some(allow)
+        self.verbs(&[table, &["allow"]].concat(), field, EMPTY)
     }
 
     /// Not said of a table whose `allow` is there, but spelled wrong, or lost to a syntax mistake.
@@ -206,17 +159,5 @@ impl Check<'_> {
         let shown = humantime::format_duration(duration);
         self.add(path, Part::Value, format!("`{shown}` {what}"), hint);
         None
-    }
-}
-
-fn is_rest_of_name(key: &str, value: &Value) -> bool {
-    key != "exec" && value.as_dict().is_some()
-}
-
-fn verbs_like(text: &str) -> String {
-    let verbs = Verb::ALL.map(Verb::as_str);
-    match hint::nearest(text, verbs) {
-        Some(near) => hint::did_you_mean(near),
-        None => format!("the verbs are {}", hint::list(verbs, "and")),
     }
 }

@@ -70,6 +70,16 @@ impl<'a> Document<'a> {
         self.broken.range(first..next).next().is_some()
     }
 
+    /// The keys of the table at this path.
+    pub(super) fn keys(&self, path: &[&str]) -> impl Iterator<Item = &str> {
+        let table = match self.entry(path).map(|entry| entry.node) {
+            Some(DeValue::Table(table)) => Some(table),
+            Some(_) | None => None,
+        };
+        let keys = table.into_iter().flat_map(|table| table.keys());
+        keys.map(|key| key.get_ref().as_ref())
+    }
+
     /// What stands at this path of keys.
     pub(super) fn entry(&self, path: &[&str]) -> Option<Entry<'_>> {
         let (last, tables) = path.split_last()?;

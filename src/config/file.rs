@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::lines::Lines;
-use super::mistake::{Mistake, Mistakes, Place};
+use super::mistake::{Mistake, Mistakes, Place, quoted};
+use crate::authn::TokenHash;
 
 /// Far more than anybody writes by hand, and little enough to read at once.
 const MAX_BYTES: u64 = 1 << 20;
@@ -40,6 +41,66 @@ pub(super) fn read(path: &Path) -> Result<String, Mistakes> {
     }
     String::from_utf8(bytes)
         .map_err(|error| not_utf8(&name, error.as_bytes(), error.utf8_error().valid_up_to()))
+}
+
+/// The most that a file of tokens can have.
+const MAX_TOKEN_BYTES: u64 = 1 << 16;
+
+/// The fewest characters of a token: anything shorter could be guessed.
+const MIN_TOKEN: usize = 16;
+
+/// The hashes of the tokens in a file: one a line, as the token itself or as its hash; empty lines and lines that begin
+/// with `#` do not count.
+///
+/// # Errors
+///
+/// What is wrong with the file, and what to do. Says nothing of what is in it.
+pub(super) fn read_tokens(path: &Path) -> Result<Vec<TokenHash>, (String, String)> {
+    let name = path.display().to_string();
+    let about = |(what, hint)| (format!("{}: {what}", quoted(&name)), hint);
+    let metadata = fs::metadata(path);
+    if let Some(other) = metadata.as_ref().ok().and_then(not_a_file) {
+        return Err(about(other));
+    }
+    let mut text = String::new();
+    let read =
+        File::open(path).and_then(|file| file.take(MAX_TOKEN_BYTES).read_to_string(&mut text));
+    if let Err(error) = read {
+        let (what, mut hint) = unread(&error, metadata.as_ref().ok());
+        if error.kind() == ErrorKind::NotFound {
+            "the file must be there before the gateway starts".clone_into(&mut hint);
+        }
+        return Err(about((what, hint)));
+    }
+    let lines = text.lines().map(str::trim).enumerate();
+    let tokens = lines
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(index, line)| token_of(line).map_err(|what| format!("line {}: {what}", index + 1)))
+        .collect::<Result<Vec<_>, _>>();
+    let hint = "one token a line, as it is or as `sha256:` and its hash; `relayer-controller token` prints a new one";
+    match tokens {
+        Ok(tokens) if tokens.is_empty() => Err(about((
+            "there is no token in it".to_owned(),
+            hint.to_owned(),
+        ))),
+        Ok(tokens) => Ok(tokens),
+        Err(what) => Err(about((what, hint.to_owned()))),
+    }
+}
+
+fn token_of(line: &str) -> Result<TokenHash, String> {
+    if line.starts_with("sha256:") {
+        return line
+            .parse()
+            .map_err(|_| "this is no hash of a token".to_owned());
+    }
+    if !line.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("a token has no blanks and no letters outside ASCII".to_owned());
+    }
+    if line.len() < MIN_TOKEN {
+        return Err(format!("a token has at least {MIN_TOKEN} characters"));
+    }
+    Ok(TokenHash::of(line))
 }
 
 /// SECURITY: opening a pipe without a writer would wait for ever, so it is refused before it is opened.

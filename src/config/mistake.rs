@@ -92,6 +92,10 @@ pub struct Mistakes {
 
 impl Mistakes {
     pub(super) fn new(name: &str, text: &str, mut list: Vec<Mistake>) -> Self {
+        for mistake in &mut list {
+            mistake.what = masked_message(&mistake.what, &mistake.key);
+            mistake.hint = masked_message(&mistake.hint, &mistake.key);
+        }
         list.sort();
         list.dedup();
         Self {
@@ -122,7 +126,7 @@ impl Mistakes {
             ))),
             Place::Text {
                 line, start, end, ..
-            } => title.element(self.snippet(lines, *line, *start..*end)),
+            } => title.element(self.snippet(lines, (*line, &mistake.key), *start..*end)),
         };
         if !mistake.key.is_empty() {
             let key = Level::NOTE.with_name("key").message(message(&mistake.key));
@@ -139,10 +143,11 @@ impl Mistakes {
     fn snippet(
         &self,
         lines: &Lines<'_>,
-        line: usize,
+        (line, key): (usize, &str),
         span: Range<usize>,
     ) -> Snippet<'_, annotate_snippets::Annotation<'_>> {
         let (from, shown) = (lines.start(line), lines.line(line));
+        let shown = &masked(shown, key);
         let start = (span.start - from).min(shown.len());
         let end = (span.end - from).clamp(start, shown.len());
         let [before, marked, after] = [0..start, start..end, end..shown.len()]
@@ -206,6 +211,66 @@ pub(super) fn quoted(text: &str) -> String {
         "`{}{more}`",
         text.chars().take(MOST_QUOTED).collect::<String>()
     )
+}
+
+/// Words that no token is, on a line that may hold one.
+const PLAIN_WORDS: [&str; 10] = [
+    "sha256",
+    "hash",
+    "expires",
+    "token",
+    "token_file",
+    "certificate",
+    "uid",
+    "gid",
+    "roles",
+    "principals",
+];
+
+/// SECURITY: where the hash of a token is due, people paste the token itself, and messages end up in logs. On a line that
+/// may hold one, every word of a value becomes asterisks, as many bytes as it has.
+fn masked(line: &str, key: &str) -> String {
+    const HARMLESS: [&str; 5] = ["roles", "token_file", "certificate", "uid", "gid"];
+    let is_header = line.trim_start().starts_with('[');
+    let is_credential = key.starts_with("principals")
+        && !is_header
+        && !HARMLESS.iter().any(|end| key.ends_with(end));
+    let is_inline = line.contains("token") && line.contains('{') && !is_header;
+    if !is_credential && !is_inline && !line.contains("rlc_") {
+        return line.to_owned();
+    }
+    let value = line.find('=').map_or(0, |equals| equals + 1);
+    let (before, value) = line.split_at(value);
+    format!("{before}{}", with_words_masked(value, 1))
+}
+
+/// The same for a message about such a line, in which our own words shall stay.
+fn masked_message(text: &str, key: &str) -> String {
+    /// Longer than any word of ours in these messages.
+    const SHORTEST: usize = 20;
+    if key.starts_with("principals") || text.contains("rlc_") {
+        with_words_masked(text, SHORTEST)
+    } else {
+        text.to_owned()
+    }
+}
+
+fn with_words_masked(text: &str, shortest: usize) -> String {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '/' | '=');
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (word, after) = rest.split_at(rest.find(|c| !is_part(c)).unwrap_or(rest.len()));
+        if word.len() < shortest || word == "=" || PLAIN_WORDS.contains(&word) {
+            shown.push_str(word);
+        } else {
+            shown.push_str(&"*".repeat(word.len()));
+        }
+        let (between, after) = after.split_at(after.find(is_part).unwrap_or(after.len()));
+        shown.push_str(between);
+        rest = after;
+    }
+    shown
 }
 
 /// SECURITY: text from a file can hold escape sequences that redraw a terminal, and marks that turn the direction

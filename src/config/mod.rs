@@ -5,6 +5,7 @@
 
 mod check;
 mod containers;
+mod credentials;
 mod document;
 mod environment;
 mod file;
@@ -12,15 +13,19 @@ mod hint;
 mod lines;
 mod mistake;
 mod parse;
+mod principals;
 mod raw;
 mod revision;
+mod roles;
 mod syntax;
 mod value;
+mod verbs;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::authn::Register;
 use crate::engine;
 use crate::policy::{ContainerName, Policy};
 use crate::server;
@@ -36,14 +41,17 @@ use document::Document;
 use environment::Variable;
 use lines::Lines;
 use raw::{Field, Root};
+use roles::Within;
 
 /// Everything that can be configured, checked.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Which text this is.
     pub revision: Revision,
-    /// What is allowed on which container.
+    /// Who may do what to which container.
     pub policy: Policy,
+    /// By what the principals are known.
+    pub register: Register,
     /// How each managed container is handled; the same containers as in the policy.
     pub containers: BTreeMap<ContainerName, ContainerSettings>,
     /// `[server]`.
@@ -52,6 +60,8 @@ pub struct Config {
     pub engine: engine::Settings,
     /// `[log]`.
     pub log: telemetry::Settings,
+    /// The other files that were read, such as those with tokens.
+    pub files: Vec<PathBuf>,
 }
 
 /// How one container is handled.
@@ -95,7 +105,14 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Config
     let project = environment.project();
     let (mut check, root) = Check::new(&document, project.as_ref(), &variables);
     let settings = check.settings(&root);
+    let (roles, principals) = (root.roles.clone(), root.principals.clone());
     let containers = check.containers(name, root, settings.prefix.as_ref());
+    let within = Within {
+        file: name,
+        containers: &check.container_names(),
+    };
+    let roles = check.roles(&within, roles);
+    let principals = check.principals(name, principals, &roles);
     mistakes.append(&mut check.mistakes);
 
     let (Some(prefix), true) = (settings.prefix, mistakes.is_empty()) else {
@@ -107,11 +124,13 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Config
         .unzip();
     Ok(Config {
         revision,
-        policy: Policy::new(prefix, ceilings),
+        policy: Policy::new(prefix, ceilings, principals.access),
+        register: Register::new(principals.credentials),
         containers,
         server: settings.server,
         engine: settings.engine,
         log: settings.log,
+        files: check.files,
     })
 }
 
@@ -152,7 +171,7 @@ pub fn listeners(path: &Path, environment: &Environment) -> Result<Vec<Listen>, 
 }
 
 /// The listeners as they are written, and whether they may be meant by a key that nobody knows.
-fn listen_field(root: Root) -> (Field<raw::OneOrMore>, bool) {
+fn listen_field(root: Root) -> (Field<raw::OneOrMore<String>>, bool) {
     match root.server {
         Field::Given(server) => {
             let is_misplaced = !server.unknown.is_empty() || !root.unknown.is_empty();

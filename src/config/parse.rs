@@ -119,7 +119,7 @@ impl Check<'_> {
     }
 
     /// The listeners, or none if they are absent or any of them is wrong.
-    pub(super) fn listen(&mut self, field: Field<OneOrMore>) -> Option<Vec<Listen>> {
+    pub(super) fn listen(&mut self, field: Field<OneOrMore<String>>) -> Option<Vec<Listen>> {
         let path = &["server", "listen"];
         let quote = |text: &str| {
             if text.parse::<f64>().is_ok() {

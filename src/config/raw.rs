@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use figment::value::{Dict, Value};
 use serde::{Deserialize, Deserializer};
 
+use super::document::Part;
+
 /// What stands at a key. A value of the wrong type is kept as such, so that it does not hide its neighbours.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Field<T> {
@@ -36,6 +38,8 @@ pub(super) struct Root {
     pub(super) engine: Field<Engine>,
     pub(super) log: Field<Log>,
     pub(super) containers: Field<BTreeMap<String, Field<Container>>>,
+    pub(super) roles: Field<BTreeMap<String, Field<Role>>>,
+    pub(super) principals: Field<BTreeMap<String, Field<Principal>>>,
     #[serde(flatten)]
     pub(super) unknown: Unknown,
 }
@@ -44,7 +48,7 @@ pub(super) struct Root {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Server {
-    pub(super) listen: Field<OneOrMore>,
+    pub(super) listen: Field<OneOrMore<String>>,
     pub(super) max_connections: Field<i64>,
     pub(super) header_timeout: Field<String>,
     pub(super) body_timeout: Field<String>,
@@ -78,20 +82,84 @@ pub(super) struct Log {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Container {
-    pub(super) allow: Field<Vec<Field<String>>>,
+    pub(super) allow: Field<Texts>,
     pub(super) stop_timeout: Field<String>,
     #[serde(flatten)]
     pub(super) unknown: Unknown,
 }
 
+/// `[roles.NAME]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Role {
+    pub(super) allow: Field<Texts>,
+    pub(super) forbid: Field<Texts>,
+    pub(super) containers: Field<Texts>,
+    pub(super) gateway: Field<Texts>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
+/// `[principals.NAME]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Principal {
+    pub(super) token: Field<OneOrMore<TokenForm>>,
+    pub(super) token_file: Field<OneOrMore<String>>,
+    pub(super) certificate: Field<OneOrMore<String>>,
+    pub(super) uid: Field<OneOrMore<i64>>,
+    pub(super) gid: Field<OneOrMore<i64>>,
+    pub(super) roles: Field<Texts>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
+/// A token's hash alone, or with more about it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum TokenForm {
+    /// `"sha256:…"`
+    Hash(String),
+    /// `{ hash = "sha256:…", expires = "2027-01-31" }`
+    Table(TokenTable),
+}
+
+/// The long form of a token.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct TokenTable {
+    pub(super) hash: Field<String>,
+    pub(super) expires: Field<String>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
+/// A list of texts.
+pub(super) type Texts = Vec<Field<String>>;
+
 /// A list, or its only member without the brackets.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
-pub(super) enum OneOrMore {
+pub(super) enum OneOrMore<T> {
     /// `"a"`
-    One(String),
+    One(T),
     /// `["a", "b"]`
-    More(Vec<Field<String>>),
+    More(Vec<Field<T>>),
+}
+
+impl<T> OneOrMore<T> {
+    /// The members, and for each the part of the entry that it is.
+    pub(super) fn members(self) -> Vec<(Part, Field<T>)> {
+        match self {
+            Self::One(member) => vec![(Part::Value, Field::Given(member))],
+            Self::More(members) => {
+                let numbered = members.into_iter().enumerate();
+                numbered
+                    .map(|(index, member)| (Part::Element(index), member))
+                    .collect()
+            }
+        }
+    }
 }
 
 /// How a setting is written in an environment variable, which is text whatever it means.
@@ -121,8 +189,22 @@ pub(super) const SETTINGS: [(&str, &str, Form); 11] = [
 /// The keys of `[containers.NAME]`.
 pub(super) const CONTAINER_KEYS: [&str; 2] = ["allow", "stop_timeout"];
 
+/// The keys of `[roles.NAME]`.
+pub(super) const ROLE_KEYS: [&str; 4] = ["allow", "forbid", "containers", "gateway"];
+
+/// The keys of `[principals.NAME]`.
+pub(super) const PRINCIPAL_KEYS: [&str; 6] =
+    ["token", "token_file", "certificate", "uid", "gid", "roles"];
+
 /// The tables of the file.
-pub(super) const TABLES: [&str; 4] = ["server", "engine", "log", "containers"];
+pub(super) const TABLES: [&str; 6] = [
+    "server",
+    "engine",
+    "log",
+    "containers",
+    "roles",
+    "principals",
+];
 
 /// The keys of one table, such as `server`.
 pub(super) fn keys(table: &str) -> impl Iterator<Item = &'static str> {

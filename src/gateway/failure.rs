@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::engine;
-use crate::policy::{ContainerName, Verb};
+use crate::policy::{ContainerName, Facility, Verb};
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Failure {
         /// Of which container.
         container: ContainerName,
     },
+    /// The caller may not use this part of the gateway.
+    FacilityForbidden(Facility),
     /// A start found it running.
     AlreadyRunning,
     /// A stop found it stopped.
@@ -35,6 +37,9 @@ impl fmt::Display for Failure {
             Self::NotFound(name) => write!(f, "Container not found: {name}"),
             Self::Forbidden { verb, container } => {
                 write!(f, "Forbidden: {verb} is not allowed on {container}")
+            }
+            Self::FacilityForbidden(facility) => {
+                write!(f, "Forbidden: {} is not allowed", facility.as_str())
             }
             Self::AlreadyRunning => f.write_str("Container already running"),
             Self::AlreadyStopped => f.write_str("Container already stopped"),

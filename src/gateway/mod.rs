@@ -17,7 +17,7 @@ use turn::Turns;
 
 use crate::config::Config;
 use crate::engine::{Change, Engine, Error, Look, Outcome, Status, View};
-use crate::policy::{ContainerName, Operation, Permitted};
+use crate::policy::{ContainerName, Decision, Facility, Operation, Permitted};
 
 /// How long the engine may take to show that it is ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -55,6 +55,19 @@ impl Gateway {
     /// Why it does not.
     pub async fn ready(&self) -> Result<(), Error> {
         self.engine.ping(READY_TIMEOUT).await
+    }
+
+    /// Lets a caller use something of the gateway itself.
+    ///
+    /// # Errors
+    ///
+    /// A denial.
+    pub fn admit(&self, caller: &Caller, facility: Facility) -> Result<(), Failure> {
+        let policy = &caller.config.policy;
+        match policy.decide_facility(&caller.principal, facility) {
+            Decision::Allow { .. } => Ok(()),
+            Decision::Deny(denial) => Err(receipt::facility_denied(caller, facility, &denial)),
+        }
     }
 
     /// All that is shown of one container.

@@ -8,7 +8,7 @@ use tracing::{debug, info, warn};
 use super::Failure;
 use crate::config::Config;
 use crate::engine::Error;
-use crate::policy::{ContainerName, Denial, Operation, Permitted, Principal, Verb};
+use crate::policy::{ContainerName, Denial, Facility, Operation, Permitted, Principal, Verb};
 use crate::server::Peer;
 
 /// Who asks, and under which rules: one for each request.
@@ -108,12 +108,24 @@ pub(super) fn denied(
     } = caller;
     info!(%request_id, %principal, %verb, %container, %denial, "denied");
     match denial {
-        Denial::Hidden => Failure::NotFound(container.as_str().to_owned()),
+        Denial::Hidden { .. } => Failure::NotFound(container.as_str().to_owned()),
         Denial::NotGranted { .. } | Denial::Forbidden { .. } => Failure::Forbidden {
             verb,
             container: container.clone(),
         },
     }
+}
+
+/// Records that the law said no to something of the gateway itself.
+pub(super) fn facility_denied(caller: &Caller, facility: Facility, denial: &Denial) -> Failure {
+    let Caller {
+        request_id,
+        principal,
+        ..
+    } = caller;
+    let asked = facility.as_str();
+    info!(%request_id, %principal, asked, %denial, "denied");
+    Failure::FacilityForbidden(facility)
 }
 
 /// Records that the law said yes, and that there is no place for one more change.

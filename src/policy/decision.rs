@@ -39,7 +39,10 @@ pub enum Decision {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denial {
     /// Nothing at all is allowed on it: the caller may not learn that it exists.
-    Hidden,
+    Hidden {
+        /// The rule that could have granted the verb; `None` where no rule is about the container.
+        by: Option<Rule>,
+    },
     /// The caller may see it, but nothing grants the verb.
     NotGranted {
         /// The rule that could have granted it.
@@ -55,7 +58,8 @@ pub enum Denial {
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Hidden => f.write_str("hidden"),
+            Self::Hidden { by: None } => f.write_str("hidden: no rule is about it"),
+            Self::Hidden { by: Some(by) } => write!(f, "hidden by {by}"),
             Self::NotGranted { by } => write!(f, "not granted by {by}"),
             Self::Forbidden { by } => write!(f, "forbidden by {by}"),
         }

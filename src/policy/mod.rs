@@ -4,14 +4,19 @@
 //! exist. The only way to act is a [`Permitted`] operation, and only [`Policy::permit`] makes those.
 
 mod decision;
+mod pattern;
 mod principal;
 mod resource;
+mod rights;
+mod role;
 mod rule;
 mod verb;
 
 pub use decision::{Decision, Denial, Operation, Permitted, Rule};
-pub use principal::Principal;
+pub use pattern::{InvalidPattern, Pattern};
+pub use principal::{InvalidPrincipal, Principal};
 pub use resource::{ContainerName, FullName, InvalidName, Prefix};
+pub use role::{Access, Facility, Membership, Role, Verbs};
 pub use rule::{Ceiling, Policy};
 pub use verb::{UnknownVerb, Verb, VerbSet};
 

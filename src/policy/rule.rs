@@ -1,9 +1,12 @@
 //! The rules in force and the one function that decides by them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::rights::Rights;
 use super::{
-    ContainerName, Decision, Denial, Operation, Permitted, Prefix, Principal, Rule, Verb, VerbSet,
+    Access, ContainerName, Decision, Denial, Facility, Membership, Operation, Permitted, Prefix,
+    Principal, Role, Rule, Verb, VerbSet,
 };
 
 /// The most that anybody may do to one container.
@@ -19,14 +22,37 @@ pub struct Ceiling {
 #[derive(Clone, Debug)]
 pub struct Policy {
     prefix: Prefix,
-    ceilings: BTreeMap<ContainerName, Ceiling>,
+    /// Each with its number, counted in the order of names.
+    ceilings: BTreeMap<ContainerName, (usize, Ceiling)>,
+    holders: Holders,
+}
+
+/// Who has which rights.
+#[derive(Clone, Debug)]
+enum Holders {
+    Everybody(Rule),
+    /// Principals with the same roles share what these come to.
+    Principals(BTreeMap<Principal, (Rule, Arc<Rights>)>),
 }
 
 impl Policy {
     /// The law that manages these containers and no others.
     #[must_use]
-    pub const fn new(prefix: Prefix, ceilings: BTreeMap<ContainerName, Ceiling>) -> Self {
-        Self { prefix, ceilings }
+    pub fn new(prefix: Prefix, ceilings: BTreeMap<ContainerName, Ceiling>, access: Access) -> Self {
+        let ceilings: BTreeMap<_, _> = ceilings
+            .into_iter()
+            .enumerate()
+            .map(|(number, (name, ceiling))| (name, (number, ceiling)))
+            .collect();
+        let holders = match access {
+            Access::Everybody(rule) => Holders::Everybody(rule),
+            Access::Principals(members) => Holders::Principals(worked_out(members, &ceilings)),
+        };
+        Self {
+            prefix,
+            ceilings,
+            holders,
+        }
     }
 
     /// What the full name of every managed container begins with.
@@ -35,20 +61,67 @@ impl Policy {
         &self.prefix
     }
 
+    /// Whether anybody has to say who they are: without principals, everybody is [`Principal::anonymous`].
+    #[must_use]
+    pub const fn has_principals(&self) -> bool {
+        matches!(self.holders, Holders::Principals(_))
+    }
+
+    /// Whether this principal is one that the rules name; `anonymous` is one too, where there are none.
+    #[must_use]
+    pub fn knows(&self, principal: &Principal) -> bool {
+        match &self.holders {
+            Holders::Everybody(_) => principal.is_anonymous(),
+            Holders::Principals(members) => members.contains_key(principal),
+        }
+    }
+
+    /// The principals that the rules name, by name.
+    pub fn principals(&self) -> impl Iterator<Item = &Principal> {
+        let members = match &self.holders {
+            Holders::Everybody(_) => None,
+            Holders::Principals(members) => Some(members.keys()),
+        };
+        members.into_iter().flatten()
+    }
+
+    /// The names of the roles that this principal has.
+    pub fn roles(&self, principal: &Principal) -> impl Iterator<Item = &str> {
+        let roles = self.rights(principal).map(|(_, rights)| rights.roles());
+        let roles: &[Arc<Role>] = roles.unwrap_or_default();
+        roles.iter().map(|role| role.name.as_str())
+    }
+
     /// Whether this principal may do this verb to this container, and by which rule.
     #[must_use]
     pub fn decide(&self, principal: &Principal, verb: Verb, container: &ContainerName) -> Decision {
-        let Some(ceiling) = self.ceilings.get(container) else {
-            return Decision::Deny(Denial::Hidden);
+        let hidden = Decision::Deny(Denial::Hidden { by: None });
+        let Some((number, ceiling)) = self.ceilings.get(container) else {
+            return hidden;
         };
-        let granted = Self::under(principal, ceiling);
-        let by = ceiling.rule.clone();
-        if granted.contains(verb) {
-            Decision::Allow { by }
-        } else if granted.is_empty() {
-            Decision::Deny(Denial::Hidden)
-        } else {
-            Decision::Deny(Denial::NotGranted { by })
+        match &self.holders {
+            Holders::Everybody(_) => under(ceiling, verb),
+            Holders::Principals(members) => match members.get(principal) {
+                Some((membership, rights)) => rights.decide(verb, (*number, ceiling), membership),
+                None => hidden,
+            },
+        }
+    }
+
+    /// Whether this principal may use something of the gateway itself, and by which rule.
+    #[must_use]
+    pub fn decide_facility(&self, principal: &Principal, facility: Facility) -> Decision {
+        match &self.holders {
+            Holders::Everybody(rule) => Decision::Allow { by: rule.clone() },
+            Holders::Principals(members) => match members.get(principal) {
+                Some((membership, rights)) => match rights.permits(facility) {
+                    Some(rule) => Decision::Allow { by: rule.clone() },
+                    None => Decision::Deny(Denial::NotGranted {
+                        by: membership.clone(),
+                    }),
+                },
+                None => Decision::Deny(Denial::Hidden { by: None }),
+            },
         }
     }
 
@@ -79,22 +152,84 @@ impl Policy {
         &self,
         principal: &Principal,
     ) -> impl Iterator<Item = (&ContainerName, VerbSet)> {
+        let holder = self.holder(principal);
         self.ceilings
             .iter()
-            .map(|(name, ceiling)| (name, Self::under(principal, ceiling)))
+            .map(move |(name, (number, ceiling))| (name, holder.granted(*number, ceiling)))
             .filter(|(_, granted)| !granted.is_empty())
     }
 
     /// All that this principal may do to this container; nothing where it is hidden.
     #[must_use]
     pub fn granted(&self, principal: &Principal, container: &ContainerName) -> VerbSet {
-        self.ceilings
-            .get(container)
-            .map_or_else(VerbSet::default, |ceiling| Self::under(principal, ceiling))
+        let Some((number, ceiling)) = self.ceilings.get(container) else {
+            return VerbSet::default();
+        };
+        self.holder(principal).granted(*number, ceiling)
     }
 
-    /// What is left for this principal under a ceiling. Without roles, everybody has all of it.
-    const fn under(_principal: &Principal, ceiling: &Ceiling) -> VerbSet {
-        ceiling.allow
+    fn holder(&self, principal: &Principal) -> Holder<'_> {
+        match &self.holders {
+            Holders::Everybody(_) => Holder::Everybody,
+            Holders::Principals(_) => match self.rights(principal) {
+                Some((_, rights)) => Holder::Roles(rights),
+                None => Holder::Nobody,
+            },
+        }
     }
+
+    fn rights(&self, principal: &Principal) -> Option<(&Rule, &Rights)> {
+        match &self.holders {
+            Holders::Everybody(_) => None,
+            Holders::Principals(members) => members
+                .get(principal)
+                .map(|(membership, rights)| (membership, &**rights)),
+        }
+    }
+}
+
+/// Whose rights are asked for.
+enum Holder<'policy> {
+    Everybody,
+    Roles(&'policy Rights),
+    Nobody,
+}
+
+impl Holder<'_> {
+    fn granted(&self, number: usize, ceiling: &Ceiling) -> VerbSet {
+        match self {
+            Self::Everybody => ceiling.allow,
+            Self::Roles(rights) => rights.granted(number),
+            Self::Nobody => VerbSet::default(),
+        }
+    }
+}
+
+/// What the ceiling alone decides, where there are no principals.
+fn under(ceiling: &Ceiling, verb: Verb) -> Decision {
+    let by = ceiling.rule.clone();
+    if ceiling.allow.contains(verb) {
+        Decision::Allow { by }
+    } else if ceiling.allow.is_empty() {
+        Decision::Deny(Denial::Hidden { by: Some(by) })
+    } else {
+        Decision::Deny(Denial::NotGranted { by })
+    }
+}
+
+fn worked_out(
+    members: BTreeMap<Principal, Membership>,
+    ceilings: &BTreeMap<ContainerName, (usize, Ceiling)>,
+) -> BTreeMap<Principal, (Rule, Arc<Rights>)> {
+    let mut known: BTreeMap<Vec<String>, Arc<Rights>> = BTreeMap::new();
+    let worked_out = |(principal, Membership { mut roles, rule }): (Principal, Membership)| {
+        // Order means nothing: of several rules that would decide, the answer always names the same.
+        roles.sort_by(|one, other| one.name.cmp(&other.name));
+        let names = roles.iter().map(|role: &Arc<Role>| role.name.clone());
+        let rights = known
+            .entry(names.collect())
+            .or_insert_with(|| Arc::new(Rights::new(roles, ceilings)));
+        (principal, (rule, Arc::clone(rights)))
+    };
+    members.into_iter().map(worked_out).collect()
 }

@@ -1,0 +1,157 @@
+//! Rights: what a set of roles comes to, worked out once when the rules are read, so that deciding is a look-up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Ceiling, ContainerName, Decision, Denial, Facility, Role, Rule, Verb, VerbSet, Verbs};
+
+/// What one set of roles may do to each managed container.
+#[derive(Debug)]
+pub(super) struct Rights {
+    roles: Vec<Arc<Role>>,
+    /// By the container's number.
+    cells: Box<[Cell]>,
+}
+
+/// What the roles say about one container.
+#[derive(Clone, Debug)]
+struct Cell {
+    granted: VerbSet,
+    /// By the verb's place in [`Verb::ALL`].
+    verdicts: [Verdict; Verb::ALL.len()],
+}
+
+/// What decides about one verb. Roles are named by their place in the set.
+#[derive(Clone, Copy, Debug)]
+enum Verdict {
+    /// This role permits it, and so does the ceiling.
+    Granted(usize),
+    /// This role forbids it.
+    Forbidden(usize),
+    /// A role permits it, but the ceiling does not.
+    AboveCeiling,
+    /// No role permits it.
+    NotPermitted,
+}
+
+impl Rights {
+    /// Works out what these roles come to under these ceilings.
+    pub(super) fn new(
+        roles: Vec<Arc<Role>>,
+        ceilings: &BTreeMap<ContainerName, (usize, Ceiling)>,
+    ) -> Self {
+        let cells = ceilings
+            .iter()
+            .map(|(container, (_, ceiling))| Cell::new(&roles, container, ceiling))
+            .collect();
+        Self { roles, cells }
+    }
+
+    pub(super) fn roles(&self) -> &[Arc<Role>] {
+        &self.roles
+    }
+
+    /// All that is granted on a container.
+    pub(super) fn granted(&self, number: usize) -> VerbSet {
+        self.cells
+            .get(number)
+            .map_or_else(VerbSet::default, |cell| cell.granted)
+    }
+
+    /// Decides about one verb on the container of this number; `membership` is the rule that names the roles.
+    pub(super) fn decide(
+        &self,
+        verb: Verb,
+        (number, ceiling): (usize, &Ceiling),
+        membership: &Rule,
+    ) -> Decision {
+        let unknown = Decision::Deny(Denial::Hidden { by: None });
+        let Some(cell) = self.cells.get(number) else {
+            return unknown;
+        };
+        let Some(verdict) = cell.verdicts.get(verb as usize) else {
+            return unknown;
+        };
+        let Some(by) = self.rule(*verdict, ceiling, membership).cloned() else {
+            return unknown;
+        };
+        match verdict {
+            Verdict::Granted(_) => Decision::Allow { by },
+            Verdict::Forbidden(_) | Verdict::AboveCeiling | Verdict::NotPermitted
+                if cell.granted.is_empty() =>
+            {
+                Decision::Deny(Denial::Hidden { by: Some(by) })
+            }
+            Verdict::Forbidden(_) => Decision::Deny(Denial::Forbidden { by }),
+            Verdict::AboveCeiling | Verdict::NotPermitted => {
+                Decision::Deny(Denial::NotGranted { by })
+            }
+        }
+    }
+
+    /// The rule behind a verdict.
+    fn rule<'rule>(
+        &'rule self,
+        verdict: Verdict,
+        ceiling: &'rule Ceiling,
+        membership: &'rule Rule,
+    ) -> Option<&'rule Rule> {
+        match verdict {
+            Verdict::Granted(place) => self
+                .roles
+                .get(place)?
+                .allow
+                .as_ref()
+                .map(|allow| &allow.rule),
+            Verdict::Forbidden(place) => {
+                let forbid = self.roles.get(place)?.forbid.as_ref();
+                forbid.map(|forbid| &forbid.rule)
+            }
+            Verdict::AboveCeiling => Some(&ceiling.rule),
+            Verdict::NotPermitted => Some(membership),
+        }
+    }
+
+    /// The rule by which the roles permit something of the gateway itself.
+    pub(super) fn permits(&self, facility: Facility) -> Option<&Rule> {
+        self.roles
+            .iter()
+            .filter_map(|role| role.gateway.as_ref())
+            .find(|(facilities, _)| facilities.contains(&facility))
+            .map(|(_, rule)| rule)
+    }
+}
+
+impl Cell {
+    fn new(roles: &[Arc<Role>], container: &ContainerName, ceiling: &Ceiling) -> Self {
+        let covering: Vec<_> = roles
+            .iter()
+            .enumerate()
+            .filter(|(_, role)| role.covers(container))
+            .collect();
+        let verdicts = Verb::ALL.map(|verb| {
+            let names = |verbs: &Option<Verbs>| {
+                verbs
+                    .as_ref()
+                    .is_some_and(|named| named.verbs.contains(verb))
+            };
+            let forbids = covering.iter().find(|(_, role)| names(&role.forbid));
+            let permits = covering.iter().find(|(_, role)| names(&role.allow));
+            match (forbids, permits) {
+                (Some((place, _)), _) => Verdict::Forbidden(*place),
+                (None, Some((place, _))) if ceiling.allow.contains(verb) => {
+                    Verdict::Granted(*place)
+                }
+                (None, Some(_)) => Verdict::AboveCeiling,
+                (None, None) => Verdict::NotPermitted,
+            }
+        });
+        let granted = Verb::ALL
+            .into_iter()
+            .zip(verdicts)
+            .filter(|(_, verdict)| matches!(verdict, Verdict::Granted(_)))
+            .map(|(verb, _)| verb)
+            .collect();
+        Self { granted, verdicts }
+    }
+}
