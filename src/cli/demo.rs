@@ -80,7 +80,7 @@ async fn serve(config: Config, socket: PathBuf) -> u8 {
         }
     };
     introduce(&app.addresses(), count);
-    until_signalled(app).await
+    until_signalled(app, None).await
 }
 
 fn introduce(listeners: &[Listen], count: usize) {

@@ -9,14 +9,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{MISTAKE, NO, YES, complain, report};
-use crate::app::App;
+use crate::app::{App, Source};
 use crate::config::{self, Config, Environment};
 use crate::engine::{ContainerId, Error, OwnContainer};
 use crate::server::Listen;
 use crate::telemetry;
 
 pub(super) fn run(file: &Path) -> u8 {
-    let config = match config::load(file, &Environment::of_process()) {
+    let source = Source {
+        file: file.to_owned(),
+        environment: Environment::of_process(),
+    };
+    let config = match config::load(file, &source.environment) {
         Ok(config) => config,
         Err(mistakes) => return report(&mistakes),
     };
@@ -31,10 +35,10 @@ pub(super) fn run(file: &Path) -> u8 {
         engine = %config.engine.host,
         "starting"
     );
-    with_runtime(config.server.workers, serve(config))
+    with_runtime(config.server.workers, serve(config, source))
 }
 
-async fn serve(config: Config) -> u8 {
+async fn serve(config: Config, source: Source) -> u8 {
     let own = OwnContainer::of_process();
     let asks = config.policy.has_principals();
     let app = match App::bind(config, own.clone()).await {
@@ -45,7 +49,7 @@ async fn serve(config: Config) -> u8 {
         }
     };
     announce(&app.addresses(), own.id(), asks);
-    until_signalled(app).await
+    until_signalled(app, Some(source)).await
 }
 
 /// Says where the gateway listens and what a deployer may not have meant.
@@ -69,18 +73,26 @@ fn announce(listeners: &[Listen], own: Option<&ContainerId>, asks_who: bool) {
     }
 }
 
-/// Runs the gateway until SIGTERM or SIGINT; a second one does not wait for what is in flight.
-pub(super) async fn until_signalled(app: App) -> u8 {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
+/// Runs the gateway until SIGTERM or SIGINT; a second one does not wait for what is in flight. Meanwhile follows the
+/// source of its configuration, where it has one; without, SIGHUP means nothing.
+pub(super) async fn until_signalled(app: App, source: Option<Source>) -> u8 {
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(hangup)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
     ) else {
         complain("the kernel gives no notice of signals");
         return NO;
     };
     let stop = CancellationToken::new();
     let ready = stop.run_until_cancelled(say_whether_ready(app.ready()));
-    let run = async { tokio::join!(app.run(stop.clone()), ready).0 };
+    let follow = source.map(|source| app.follow(source, hangup));
+    let follow = stop.run_until_cancelled(async {
+        if let Some(follow) = follow {
+            follow.await;
+        }
+    });
+    let run = async { tokio::join!(app.run(stop.clone()), ready, follow).0 };
     let mut running = Box::pin(run);
     loop {
         let name = tokio::select! {

@@ -7,6 +7,7 @@ mod turn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 pub use failure::Failure;
@@ -24,7 +25,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The one way to the engine.
 pub struct Gateway {
-    config: Arc<Config>,
+    config: watch::Sender<Arc<Config>>,
     engine: Arc<Engine>,
     changes: TaskTracker,
     turns: Turns,
@@ -35,7 +36,7 @@ impl Gateway {
     #[must_use]
     pub fn new(config: Arc<Config>, engine: Engine) -> Self {
         Self {
-            config,
+            config: watch::Sender::new(config),
             engine: Arc::new(engine),
             changes: TaskTracker::new(),
             turns: Turns::new(),
@@ -45,7 +46,12 @@ impl Gateway {
     /// The configuration in force. A request takes it once and goes by it to its end.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Config> {
-        Arc::clone(&self.config)
+        Arc::clone(&self.config.borrow())
+    }
+
+    /// Puts another configuration in force, for every request that takes its snapshot from now on.
+    pub fn reload(&self, config: Config) {
+        self.config.send_replace(Arc::new(config));
     }
 
     /// Whether the engine answers.

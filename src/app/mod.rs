@@ -1,10 +1,15 @@
 //! The program as a whole: its parts built, started, and drained when it is told to stop.
 
+mod reload;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
+
+pub use reload::Source;
 
 use crate::api::Api;
 use crate::config::Config;
@@ -80,6 +85,11 @@ impl App {
     pub fn ready(&self) -> impl Future<Output = Result<(), Error>> + use<> {
         let gateway = Arc::clone(&self.gateway);
         async move { gateway.ready().await }
+    }
+
+    /// Reads the configuration again whenever it changes and on every signal of `hangup`; never ends.
+    pub fn follow(&self, source: Source, hangup: Signal) -> impl Future<Output = ()> + use<> {
+        source.follow(Arc::clone(&self.gateway), hangup)
     }
 
     /// Serves until `stop` is cancelled; then lets what is in flight end. Answers whether all of it did in time.
