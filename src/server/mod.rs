@@ -38,6 +38,7 @@ const FULL_NOTICE: Duration = Duration::from_secs(10);
 pub struct Server {
     listeners: Vec<Listener>,
     settings: Arc<Settings>,
+    tasks: TaskTracker,
 }
 
 impl Server {
@@ -54,6 +55,7 @@ impl Server {
         Ok(Self {
             listeners,
             settings: Arc::new(settings),
+            tasks: TaskTracker::new(),
         })
     }
 
@@ -61,6 +63,12 @@ impl Server {
     #[must_use]
     pub fn addresses(&self) -> Vec<Listen> {
         self.listeners.iter().map(Listener::address).collect()
+    }
+
+    /// A view of its connections that outlives [`Server::serve`].
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        Connections(self.tasks.clone())
     }
 
     /// Answers requests with `handler` until `stop` is cancelled and every connection has ended.
@@ -75,13 +83,25 @@ impl Server {
             permits: Arc::new(Semaphore::new(self.settings.max_connections)),
             settings: self.settings,
             listeners: self.listeners,
-            tasks: TaskTracker::new(),
+            tasks: self.tasks,
             noticed: None,
         };
         let tasks = accepting.tasks.clone();
         accepting.run(Arc::new(handler), &stop).await;
         tasks.close();
         tasks.wait().await;
+    }
+}
+
+/// The connections of a server. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Connections(TaskTracker);
+
+impl Connections {
+    /// How many are open, idle ones among them. One that waits with the kernel for a place is not.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.0.len()
     }
 }
 
