@@ -59,7 +59,8 @@ impl App {
         let server = Server::bind(config.server.clone())
             .await
             .map_err(StartError::Bind)?;
-        let engine = Engine::new(&config.engine, own).map_err(StartError::Engine)?;
+        let engine =
+            Engine::new(&config.engine, own, Box::new(|_| {})).map_err(StartError::Engine)?;
         let shutdown_timeout = config.server.shutdown_timeout;
         let gateway = Arc::new(Gateway::new(Arc::new(config), engine));
         let api = Api::new(Arc::clone(&gateway)).map_err(StartError::Routes)?;

@@ -15,7 +15,8 @@ use futures_util::future::join_all;
 use super::inspected::{Inspected, listed_state, without_slash};
 use super::transport::Pool;
 use super::{
-    Change, ContainerId, Error, Look, Outcome, OwnContainer, Settings, State, Status, View,
+    Change, ContainerId, End, Error, Look, Observation, Observer, Outcome, OwnContainer, Settings,
+    State, Status, View,
 };
 use crate::policy::{FullName, Permitted, Prefix};
 
@@ -40,6 +41,7 @@ pub struct Engine {
     pool: Arc<Pool>,
     timeout: Duration,
     own: OwnContainer,
+    observer: Observer,
     /// Whether the last call reached the engine; the log says when that changes, and not at each call.
     is_reachable: AtomicBool,
     /// Which id a name had lately. A hint is never believed: the container is looked at under that id, and counts only
@@ -50,12 +52,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine at that address, whether or not it is there yet. It does not act on the container `own`.
+    /// The engine at that address, whether or not it is there yet. It does not act on the container `own`, and tells
+    /// `observer` of every call.
     ///
     /// # Errors
     ///
     /// None that is known: bollard refuses no client with a transport of its own.
-    pub fn new(settings: &Settings, own: OwnContainer) -> Result<Self, Error> {
+    pub fn new(settings: &Settings, own: OwnContainer, observer: Observer) -> Result<Self, Error> {
         let pool = Arc::new(Pool::new(settings.host.clone()));
         let sending = Arc::clone(&pool);
         let transport = move |request| {
@@ -73,6 +76,7 @@ impl Engine {
             pool,
             timeout: settings.timeout,
             own,
+            observer,
             is_reachable: AtomicBool::new(true),
             hints: Mutex::default(),
             changed: Mutex::default(),
@@ -85,7 +89,7 @@ impl Engine {
     ///
     /// Where it does not.
     pub async fn ping(&self, limit: Duration) -> Result<(), Error> {
-        self.within(limit.min(self.timeout), self.docker.ping())
+        self.within("ping", limit.min(self.timeout), self.docker.ping())
             .await
             .map(drop)
     }
@@ -151,7 +155,7 @@ impl Engine {
         let docker = &self.docker;
         let done = match change {
             Change::Start => {
-                self.within(self.timeout, docker.start_container(id, None))
+                self.within("start", self.timeout, docker.start_container(id, None))
                     .await
             }
             Change::Stop { timeout } => {
@@ -160,7 +164,7 @@ impl Engine {
                     t: timeout.map(whole_seconds),
                     ..StopContainerOptions::default()
                 };
-                self.within(limit, docker.stop_container(id, Some(options)))
+                self.within("stop", limit, docker.stop_container(id, Some(options)))
                     .await
             }
             Change::Restart { timeout } => {
@@ -169,19 +173,26 @@ impl Engine {
                     t: timeout.map(whole_seconds),
                     ..RestartContainerOptions::default()
                 };
-                self.within(limit, docker.restart_container(id, Some(options)))
+                self.within(
+                    "restart",
+                    limit,
+                    docker.restart_container(id, Some(options)),
+                )
+                .await
+            }
+            Change::Pause => {
+                self.within("pause", self.timeout, docker.pause_container(id))
                     .await
             }
-            Change::Pause => self.within(self.timeout, docker.pause_container(id)).await,
             Change::Unpause => {
-                self.within(self.timeout, docker.unpause_container(id))
+                self.within("unpause", self.timeout, docker.unpause_container(id))
                     .await
             }
             Change::Kill { signal } => {
                 let options = signal.as_ref().map(|signal| KillContainerOptions {
                     signal: signal.as_str().to_owned(),
                 });
-                self.within(self.timeout, docker.kill_container(id, options))
+                self.within("kill", self.timeout, docker.kill_container(id, options))
                     .await
             }
         };
@@ -267,6 +278,7 @@ impl Engine {
     async fn inspect(&self, id: &ContainerId) -> Result<Inspected, Error> {
         let response = self
             .within(
+                "inspect",
                 self.timeout,
                 self.docker.inspect_container(id.as_str(), None),
             )
@@ -284,7 +296,11 @@ impl Engine {
             ..ListContainersOptions::default()
         };
         let summaries = self
-            .within(self.timeout, self.docker.list_containers(Some(options)))
+            .within(
+                "list",
+                self.timeout,
+                self.docker.list_containers(Some(options)),
+            )
             .await?;
         let mut listed = HashMap::with_capacity(summaries.len());
         for summary in summaries {
@@ -301,15 +317,25 @@ impl Engine {
     /// Runs one call to the engine under a deadline.
     async fn within<T>(
         &self,
+        name: &'static str,
         limit: Duration,
         call: impl Future<Output = Result<T, bollard::errors::Error>>,
     ) -> Result<T, Error> {
-        let waiting = Waiting(Some(&self.pool));
-        let Ok(answer) = tokio::time::timeout(limit, call).await else {
-            return Err(Error::TimedOut(limit));
+        let mut waiting = Waiting {
+            engine: self,
+            call: name,
+            since: Instant::now(),
+            end: End::Abandoned,
         };
-        waiting.ended();
-        let answer = answer.map_err(Error::from);
+        let answer = tokio::time::timeout(limit, call).await;
+        let answer = match answer {
+            Ok(answer) => answer.map_err(Error::from),
+            Err(_) => Err(Error::TimedOut(limit)),
+        };
+        waiting.end = End::of(&answer);
+        if waiting.end == End::TimedOut {
+            return answer;
+        }
         let unreachable = match &answer {
             Err(Error::Unreachable(why)) => Some(why),
             Ok(_) | Err(_) => None,
@@ -352,19 +378,23 @@ fn unlisted() -> Error {
 
 /// A call that is waited for. Where nobody waits to its end, be it that the time is up or the caller has gone, the
 /// connection may be one that leads nowhere, and so may those that are kept.
-struct Waiting<'pool>(Option<&'pool Pool>);
-
-impl Waiting<'_> {
-    fn ended(mut self) {
-        self.0 = None;
-    }
+struct Waiting<'engine> {
+    engine: &'engine Engine,
+    call: &'static str,
+    since: Instant,
+    end: End,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(pool) = self.0 {
-            pool.forget();
+        if matches!(self.end, End::TimedOut | End::Abandoned) {
+            self.engine.pool.forget();
         }
+        (self.engine.observer)(&Observation {
+            call: self.call,
+            took: self.since.elapsed(),
+            end: self.end,
+        });
     }
 }
 
