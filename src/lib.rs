@@ -13,7 +13,7 @@
 //! | [`api`] | the REST face: requests into operations, outcomes into answers |
 //! | [`gateway`] | admit, run, record: once for each request, whichever face took it |
 //! | [`config`] | text into a [`Config`](config::Config), or every mistake in it |
-//! | [`engine`] [`pretend`] [`server`] [`telemetry`] | the edges: all the input and output |
+//! | [`engine`] [`metrics`] [`pretend`] [`server`] [`telemetry`] | the edges: all the input and output |
 //! | [`policy`] | the law: pure, and of the standard library only |
 //!
 //! # One request
@@ -28,7 +28,7 @@
 //!    happens.
 //! 7. The [`Permitted`](policy::Permitted) operation, which only the policy can make, is spent on the
 //!    [`Engine`](engine::Engine). A change runs on a task of its own, to its end.
-//! 8. The outcome is recorded, and the answer is rendered.
+//! 8. The outcome is recorded, and the answer is rendered and [counted](metrics::Metrics).
 
 pub mod api;
 pub mod app;
@@ -37,6 +37,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod gateway;
+pub mod metrics;
 pub mod policy;
 pub mod pretend;
 pub mod server;

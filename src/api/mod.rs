@@ -8,6 +8,7 @@ mod route;
 mod site;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
@@ -16,36 +17,49 @@ pub use route::{Action, Endpoint, Need, ROWS, Row};
 
 use identify::Who;
 use input::Parameters;
-use problem::{Form, Problem};
+use problem::{Form, Problem, accepts};
 use reply::{Changed, Container, Containers, Ready, Response, Whoami};
 use route::{Route, Routes};
 
 use crate::engine::Change;
 use crate::gateway::{Caller, Gateway};
+use crate::metrics::{Format, Metrics, Now};
 use crate::policy::{ContainerName, Principal, Verb, VerbSet};
-use crate::server::Request;
+use crate::server::{Connections, Request};
 
 /// The REST API.
 pub struct Api {
     gateway: Arc<Gateway>,
     routes: Routes,
+    metrics: Arc<Metrics>,
+    connections: Connections,
 }
 
 impl Api {
-    /// The API in front of this gateway.
+    /// The API in front of this gateway, reached over these connections.
     ///
     /// # Errors
     ///
     /// Where the table of routes contradicts itself.
-    pub fn new(gateway: Arc<Gateway>) -> Result<Self, matchit::InsertError> {
+    pub fn new(
+        gateway: Arc<Gateway>,
+        metrics: Arc<Metrics>,
+        connections: Connections,
+    ) -> Result<Self, matchit::InsertError> {
         Ok(Self {
             gateway,
             routes: Routes::new()?,
+            metrics,
+            connections,
         })
     }
 
     /// Answers one request.
     pub async fn answer(&self, request: Request) -> Response {
+        let begun = Instant::now();
+        let (method, route) = self
+            .routes
+            .counted_as(&request.head.method, request.head.uri.path());
         let id = request.id.to_string();
         let form = Form::asked_by(&request.head.headers);
         let mut response = match self.run(request, &id).await {
@@ -55,6 +69,8 @@ impl Api {
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert("x-request-id", id);
         }
+        let status = response.status().as_u16();
+        self.metrics.request(method, route, status, begun.elapsed());
         response
     }
 
@@ -82,6 +98,15 @@ impl Api {
             Endpoint::Whoami => {
                 input::nothing(request).await?;
                 Ok(whoami(&caller))
+            }
+            Endpoint::Metrics => {
+                let format = if accepts(&request.head.headers, "application/openmetrics-text") {
+                    Format::OpenMetrics
+                } else {
+                    Format::Prometheus
+                };
+                input::nothing(request).await?;
+                Ok(self.scrape(&caller, format))
             }
             Endpoint::Containers => {
                 input::nothing(request).await?;
@@ -141,6 +166,16 @@ impl Api {
                 )
             }
         }
+    }
+
+    fn scrape(&self, caller: &Caller, format: Format) -> Response {
+        let now = Now {
+            connections: self.connections.open(),
+            revision: caller.config.revision.as_str(),
+        };
+        let text = self.metrics.render(now, format);
+        // Text written to text: that cannot fail.
+        reply::text(format.media_type(), text.unwrap_or_default())
     }
 
     async fn container(

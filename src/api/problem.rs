@@ -26,7 +26,7 @@ pub(super) enum Form {
 impl Form {
     /// The form that a request's `Accept` asks for.
     pub(super) fn asked_by(request: &HeaderMap) -> Self {
-        if accepts_problems(request) {
+        if accepts(request, PROBLEM_JSON) {
             Self::Document
         } else {
             Self::Plain
@@ -144,8 +144,8 @@ impl Problem {
     }
 }
 
-/// Whether the caller asks for problem documents: names their type, and not with a weight of nothing.
-fn accepts_problems(request: &HeaderMap) -> bool {
+/// Whether the caller asks for this media type: names it, and not with a weight of nothing.
+pub(super) fn accepts(request: &HeaderMap, media_type: &str) -> bool {
     request
         .get_all(ACCEPT)
         .iter()
@@ -155,7 +155,7 @@ fn accepts_problems(request: &HeaderMap) -> bool {
             let mut parts = range.split(';').map(str::trim);
             let named = parts
                 .next()
-                .is_some_and(|kind| kind.eq_ignore_ascii_case(PROBLEM_JSON));
+                .is_some_and(|kind| kind.eq_ignore_ascii_case(media_type));
             let refused = parts
                 .filter_map(|part| part.strip_prefix("q="))
                 .any(|weight| weight.parse::<f32>().is_ok_and(|weight| weight <= 0.0));
@@ -168,7 +168,7 @@ mod tests {
     use hyper::HeaderMap;
     use hyper::header::ACCEPT;
 
-    use super::accepts_problems;
+    use super::{PROBLEM_JSON, accepts};
 
     #[test]
     fn who_asks_for_problem_documents() {
@@ -181,7 +181,7 @@ mod tests {
             ("application/problem+jsonx", false),
         ] {
             let headers = HeaderMap::from_iter([(ACCEPT, accept.parse().unwrap())]);
-            assert_eq!(accepts_problems(&headers), expected, "{accept}");
+            assert_eq!(accepts(&headers, PROBLEM_JSON), expected, "{accept}");
         }
     }
 }

@@ -68,8 +68,18 @@ pub(super) fn json_as(
 ) -> Response {
     // Our own types with text for keys: serialising them cannot fail.
     let body = serde_json::to_vec(value).unwrap_or_default();
-    let mut response = Response::new(Full::new(body.into()));
+    let mut response = whole(media_type, body.into());
     *response.status_mut() = status;
+    response
+}
+
+/// A good answer in another media type.
+pub(super) fn text(media_type: &'static str, text: String) -> Response {
+    whole(media_type, text.into())
+}
+
+fn whole(media_type: &'static str, body: Bytes) -> Response {
+    let mut response = Response::new(Full::new(body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     // State is true for a moment; and without this a cache may keep even a 404.

@@ -40,6 +40,8 @@ pub enum Endpoint {
     Ready,
     /// Who the caller is, and what it may do.
     Whoami,
+    /// What was counted.
+    Metrics,
     /// The status of all containers.
     Containers,
     /// Something about one container.
@@ -72,6 +74,12 @@ pub const ROWS: &[Row] = &[
     row("GET", "/health", Need::Nothing, Endpoint::Health),
     row("GET", "/ready", Need::Nothing, Endpoint::Ready),
     row("GET", "/whoami", Need::Principal, Endpoint::Whoami),
+    row(
+        "GET",
+        "/metrics",
+        Need::Facility(Facility::Metrics),
+        Endpoint::Metrics,
+    ),
     row(
         "GET",
         "/containers",
@@ -137,6 +145,9 @@ const fn row(method: &'static str, path: &'static str, needs: Need, endpoint: En
     }
 }
 
+/// What requests are counted as that no row is for.
+const OTHER: &str = "other";
+
 /// The table, ready to look things up in.
 pub(super) struct Routes(Router<Vec<&'static Row>>);
 
@@ -183,6 +194,20 @@ impl Routes {
             Some(row) => Route::Found(row, found.params.get("name").unwrap_or_default()),
             None => Route::OtherMethod(allow(found.value)),
         }
+    }
+
+    /// What a request is counted as: a method and a row's path, or `other` where no row has them. There are few of
+    /// either, whatever callers send.
+    pub(super) fn counted_as(&self, method: &Method, path: &str) -> (&'static str, &'static str) {
+        let method = match *method {
+            Method::GET => "GET",
+            Method::HEAD => "HEAD",
+            Method::POST => "POST",
+            _ => OTHER,
+        };
+        let row = self.0.at(path).ok();
+        let row = row.and_then(|found| found.value.first());
+        (method, row.map_or(OTHER, |row| row.path))
     }
 }
 

@@ -13,8 +13,9 @@ pub use reload::Source;
 
 use crate::api::Api;
 use crate::config::Config;
-use crate::engine::{Engine, Error, OwnContainer};
+use crate::engine::{Engine, Error, Observation, OwnContainer};
 use crate::gateway::Gateway;
+use crate::metrics::Metrics;
 use crate::server::{BindError, Listen, Server};
 
 /// The gateway with its listeners bound; serves when it is run.
@@ -59,11 +60,15 @@ impl App {
         let server = Server::bind(config.server.clone())
             .await
             .map_err(StartError::Bind)?;
+        let metrics = Arc::new(Metrics::new());
+        let counting = Arc::clone(&metrics);
+        let observer = move |call: &Observation| count(&counting, call);
         let engine =
-            Engine::new(&config.engine, own, Box::new(|_| {})).map_err(StartError::Engine)?;
+            Engine::new(&config.engine, own, Box::new(observer)).map_err(StartError::Engine)?;
         let shutdown_timeout = config.server.shutdown_timeout;
-        let gateway = Arc::new(Gateway::new(Arc::new(config), engine));
-        let api = Api::new(Arc::clone(&gateway)).map_err(StartError::Routes)?;
+        let gateway = Arc::new(Gateway::new(Arc::new(config), engine, Arc::clone(&metrics)));
+        let api = Api::new(Arc::clone(&gateway), metrics, server.connections())
+            .map_err(StartError::Routes)?;
         Ok(Self {
             server,
             api,
@@ -113,5 +118,12 @@ impl App {
             () = drained => true,
             () = deadline => false,
         }
+    }
+}
+
+fn count(metrics: &Metrics, call: &Observation) {
+    metrics.engine_call(call.call, call.end.as_str(), call.took);
+    if let Some(is_up) = call.end.is_answer() {
+        metrics.engine_up(is_up);
     }
 }

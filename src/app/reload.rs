@@ -71,6 +71,7 @@ fn take(gateway: &Gateway, config: Config) {
 
 /// The old configuration stays in force. One line of the log a mistake, so that each is found.
 fn refuse(gateway: &Gateway, mistakes: &Mistakes) {
+    gateway.not_reloaded();
     let revision = &gateway.snapshot().revision;
     for mistake in mistakes.list() {
         let (key, hint) = (mistake.key(), mistake.hint());

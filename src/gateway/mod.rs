@@ -18,6 +18,7 @@ use turn::Turns;
 
 use crate::config::Config;
 use crate::engine::{Change, Engine, Error, Look, Outcome, Status, View};
+use crate::metrics::Metrics;
 use crate::policy::{ContainerName, Decision, Facility, Operation, Permitted};
 
 /// How long the engine may take to show that it is ready.
@@ -27,17 +28,19 @@ const READY_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Gateway {
     config: watch::Sender<Arc<Config>>,
     engine: Arc<Engine>,
+    metrics: Arc<Metrics>,
     changes: TaskTracker,
     turns: Turns,
 }
 
 impl Gateway {
-    /// A gateway to this engine under this configuration.
+    /// A gateway to this engine under this configuration, which counts what the law says.
     #[must_use]
-    pub fn new(config: Arc<Config>, engine: Engine) -> Self {
+    pub fn new(config: Arc<Config>, engine: Engine, metrics: Arc<Metrics>) -> Self {
         Self {
             config: watch::Sender::new(config),
             engine: Arc::new(engine),
+            metrics,
             changes: TaskTracker::new(),
             turns: Turns::new(),
         }
@@ -51,7 +54,13 @@ impl Gateway {
 
     /// Puts another configuration in force, for every request that takes its snapshot from now on.
     pub fn reload(&self, config: Config) {
+        self.metrics.reload(true);
         self.config.send_replace(Arc::new(config));
+    }
+
+    /// Notes that another configuration was not put in force.
+    pub fn not_reloaded(&self) {
+        self.metrics.reload(false);
     }
 
     /// Whether the engine answers.
@@ -82,7 +91,7 @@ impl Gateway {
     ///
     /// A denial, or the engine's.
     pub async fn view(&self, caller: &Caller, name: &ContainerName) -> Result<View, Failure> {
-        let permitted = permit(caller, Look, name)?;
+        let permitted = self.permit(caller, Look, name)?;
         let receipt = Receipt::admitted(caller, &permitted);
         receipt.close(self.engine.view(permitted).await)
     }
@@ -98,6 +107,8 @@ impl Gateway {
             .visible(&caller.principal)
             .filter_map(|(name, _)| policy.permit(&caller.principal, Look, name).ok())
             .collect::<Vec<_>>();
+        // However many containers there are, it is one question.
+        self.metrics.decided(&caller.principal, Look.verb(), None);
         receipt::listed(caller, permitted.len());
         self.engine
             .list(policy.prefix(), permitted)
@@ -117,7 +128,7 @@ impl Gateway {
         change: Change,
         name: &ContainerName,
     ) -> Result<(), Failure> {
-        let permitted = permit(caller, change, name)?;
+        let permitted = self.permit(caller, change, name)?;
         let Some(place) = self.turns.place(permitted.operation(), name) else {
             return Err(receipt::refused(caller, &permitted));
         };
@@ -145,17 +156,19 @@ impl Gateway {
         self.changes.close();
         self.changes.wait().await;
     }
-}
 
-/// Asks the law, and records a no.
-fn permit<T: Operation>(
-    caller: &Caller,
-    operation: T,
-    name: &ContainerName,
-) -> Result<Permitted<T>, Failure> {
-    let verb = operation.verb();
-    let policy = &caller.config.policy;
-    policy
-        .permit(&caller.principal, operation, name)
-        .map_err(|denial| receipt::denied(caller, verb, name, &denial))
+    /// Asks the law, counts what it says, and records a no.
+    fn permit<T: Operation>(
+        &self,
+        caller: &Caller,
+        operation: T,
+        name: &ContainerName,
+    ) -> Result<Permitted<T>, Failure> {
+        let verb = operation.verb();
+        let policy = &caller.config.policy;
+        let answer = policy.permit(&caller.principal, operation, name);
+        self.metrics
+            .decided(&caller.principal, verb, answer.as_ref().err());
+        answer.map_err(|denial| receipt::denied(caller, verb, name, &denial))
+    }
 }

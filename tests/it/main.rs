@@ -19,6 +19,7 @@ mod framing;
 mod gateway;
 mod http;
 mod limits;
+mod metrics;
 mod names;
 mod program;
 mod reach;

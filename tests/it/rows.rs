@@ -1,6 +1,6 @@
 //! Every row of the endpoint table and of the error table, to the exact JSON.
 
-use relayer_controller::api::{Need, ROWS};
+use relayer_controller::api::{Endpoint, Need, ROWS};
 use relayer_controller::policy::Verb;
 use serde_json::json;
 
@@ -299,11 +299,14 @@ fn head_wherever_get() {
             let path = row.path.replace("{name}", "a");
             let (get, head) = (stage.get(&path), http::ask(stage.address, "HEAD", &path));
             assert_eq!((head.status, head.body.as_str()), (200, ""), "{path}");
-            assert_eq!(
-                head.header("content-length"),
-                get.body.len().to_string(),
-                "{path}"
-            );
+            // Each look at the metrics is one more request: see `metrics`.
+            if row.endpoint != Endpoint::Metrics {
+                assert_eq!(
+                    head.header("content-length"),
+                    get.body.len().to_string(),
+                    "{path}"
+                );
+            }
         }
         // HEAD of what is hidden tells no more than GET.
         assert_eq!(
