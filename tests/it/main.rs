@@ -21,6 +21,7 @@ mod http;
 mod limits;
 mod metrics;
 mod names;
+mod principals;
 mod program;
 mod reach;
 mod recorder;

@@ -1,0 +1,426 @@
+//! Who may do what, from outside: every kind of caller on every row, for containers that it sees and that are hidden.
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use relayer_controller::api::{Need, ROWS, Row};
+use relayer_controller::authn::TokenHash;
+use relayer_controller::engine::OwnContainer;
+use relayer_controller::policy::Verb;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::gateway::Gateway;
+use crate::http::{self, Answer};
+use crate::stage::{Stage, new_prefix, on_each_engine};
+
+const CHANGES: [Verb; 6] = [
+    Verb::Start,
+    Verb::Stop,
+    Verb::Restart,
+    Verb::Pause,
+    Verb::Unpause,
+    Verb::Kill,
+];
+
+/// The rules of these tests. Everybody in it has the token `<name>-token`.
+fn tables(more: &str) -> String {
+    let hash = |name: &str| TokenHash::of(&format!("{name}-token")).written();
+    let mut text = String::from(
+        r#"
+[containers.a]
+allow = ["status", "start", "stop", "restart", "pause", "unpause", "kill"]
+[containers.b]
+allow = ["status", "start"]
+[containers.mute]
+allow = ["restart"]
+[roles.viewer]
+allow = ["status", "logs", "stats"]
+[roles.operator]
+allow = ["status", "start", "stop", "restart", "pause", "unpause", "kill"]
+containers = ["a"]
+[roles.starter]
+allow = ["start"]
+[roles.careful]
+forbid = ["stop", "restart", "kill"]
+containers = ["a*"]
+[roles.blind]
+forbid = ["status", "start"]
+containers = ["b"]
+[roles.ops]
+gateway = ["metrics"]
+"#,
+    );
+    for (name, roles) in [
+        ("viewer", "viewer"),
+        ("operator", "operator"),
+        ("starter", "starter"),
+        ("careful", "careful\", \"operator"),
+        ("blind", "viewer\", \"blind"),
+        ("ops", "ops"),
+    ] {
+        let hash = hash(name);
+        let table = [
+            "[principals.",
+            name,
+            "]\ntoken = \"",
+            &hash,
+            "\"\nroles = [\"",
+            roles,
+            "\"]\n",
+        ];
+        text.extend(table);
+    }
+    let rotating = format!(
+        "[principals.rotating]\nroles = [\"viewer\"]\ntoken = [\"{}\", {{ hash = \"{}\", expires = \"2999-01-01\" }}, \
+         {{ hash = \"{}\", expires = \"2020-01-01T00:00:00Z\" }}]\n{more}",
+        hash("rotating"),
+        hash("new"),
+        hash("old"),
+    );
+    text + &rotating
+}
+
+/// What a caller may do, as somebody who reads the rules above would say.
+#[derive(Clone, Copy)]
+enum May {
+    /// It is not let in.
+    Nobody,
+    /// By container: these verbs.
+    Do(&'static [(&'static str, &'static [Verb])]),
+    /// Nothing but read the metrics.
+    ReadMetrics,
+}
+
+const VIEWER: May = May::Do(&[("a", &[Verb::Status]), ("b", &[Verb::Status])]);
+
+const OPERATOR: May = May::Do(&[(
+    "a",
+    &[
+        Verb::Status,
+        Verb::Start,
+        Verb::Stop,
+        Verb::Restart,
+        Verb::Pause,
+        Verb::Unpause,
+        Verb::Kill,
+    ],
+)]);
+
+/// Header lines, and what whoever sends them may do. Where `anonymous` is a principal, it is a viewer.
+fn callers(is_anonymous_known: bool) -> Vec<(&'static str, May)> {
+    let anonymous = if is_anonymous_known {
+        VIEWER
+    } else {
+        May::Nobody
+    };
+    let careful = May::Do(&[(
+        "a",
+        &[Verb::Status, Verb::Start, Verb::Pause, Verb::Unpause],
+    )]);
+    vec![
+        ("", anonymous),
+        (
+            "X-Forwarded-User: operator\r\nCookie: token=operator-token\r\n",
+            anonymous,
+        ),
+        ("Authorization: Bearer viewer-token\r\n", VIEWER),
+        ("Authorization: Bearer operator-token\r\n", OPERATOR),
+        ("authorization: bearer operator-token\r\n", OPERATOR),
+        // operator:operator-token
+        (
+            "Authorization: Basic b3BlcmF0b3I6b3BlcmF0b3ItdG9rZW4=\r\n",
+            OPERATOR,
+        ),
+        (
+            "Authorization: Bearer starter-token\r\n",
+            May::Do(&[("a", &[Verb::Start]), ("b", &[Verb::Start])]),
+        ),
+        ("Authorization: Bearer careful-token\r\n", careful),
+        (
+            "Authorization: Bearer blind-token\r\n",
+            May::Do(&[("a", &[Verb::Status])]),
+        ),
+        ("Authorization: Bearer ops-token\r\n", May::ReadMetrics),
+        ("Authorization: Bearer rotating-token\r\n", VIEWER),
+        ("Authorization: Bearer new-token\r\n", VIEWER),
+        // Wrong is never taken for nothing, also where `anonymous` is a principal.
+        ("Authorization: Bearer old-token\r\n", May::Nobody),
+        ("Authorization: Bearer Operator-token\r\n", May::Nobody),
+        ("Authorization: Bearer operator\r\n", May::Nobody),
+        ("Authorization: Bearer \r\n", May::Nobody),
+        ("Authorization:\r\n", May::Nobody),
+        ("Authorization: operator-token\r\n", May::Nobody),
+        ("Authorization: Digest operator-token\r\n", May::Nobody),
+        // viewer:operator-token
+        (
+            "Authorization: Basic dmlld2VyOm9wZXJhdG9yLXRva2Vu\r\n",
+            May::Nobody,
+        ),
+        (
+            "Authorization: Bearer operator-token\r\nAuthorization: Bearer viewer-token\r\n",
+            May::Nobody,
+        ),
+    ]
+}
+
+/// Asserts what one caller gets for one row, and that what is refused never reaches the engine.
+fn check_row(stage: &Stage, row: &Row, headers: &str, may: May) {
+    for container in ["a", "b", "mute", "hidden"] {
+        let path = row.path.replace("{name}", container);
+        let answer = http::ask_with(stage.address, row.method, &path, headers, "");
+        let reached = stage.record.take();
+        let who = format!(
+            "{} {path} of {headers:?} on the {} engine",
+            row.method, stage.kind
+        );
+        let expected = match (may, row.needs) {
+            (May::Nobody, Need::Nothing) if headers.contains("uthorization") => 401,
+            (May::Do(_) | May::ReadMetrics, Need::Principal)
+            | (May::ReadMetrics, Need::Facility(_))
+            | (_, Need::Nothing) => 200,
+            (May::Nobody, Need::Principal | Need::Facility(_) | Need::Verb(_)) => 401,
+            (May::Do(_), Need::Facility(_)) => 403,
+            (May::ReadMetrics, Need::Verb(verb)) => verb_row(row, &[], container, verb),
+            (May::Do(rights), Need::Verb(verb)) => verb_row(row, rights, container, verb),
+        };
+        // What the engine makes of it is not the matter here: 409 and 500 are its answers.
+        let status = match answer.status {
+            409 | 500 if expected == 200 => 200,
+            status => status,
+        };
+        assert_eq!(status, expected, "{who}: {answer:?}");
+        match status {
+            401 => {
+                assert_eq!(answer.body, r#"{"error":"Unauthorized"}"#, "{who}");
+                assert_eq!(answer.header("www-authenticate"), "Bearer", "{who}");
+            }
+            404 => {
+                let error = json!({ "error": format!("Container not found: {container}") });
+                assert_eq!(answer.json(), error, "{who}");
+            }
+            _ => {}
+        }
+        if status != 200 {
+            assert_eq!(reached, Vec::<String>::new(), "{who}");
+        }
+        if !row.path.contains("{name}") {
+            break;
+        }
+    }
+}
+
+fn verb_row(row: &Row, rights: &[(&str, &[Verb])], container: &str, verb: Verb) -> u16 {
+    if !row.path.contains("{name}") {
+        return 200;
+    }
+    match rights.iter().find(|(name, _)| *name == container) {
+        None => 404,
+        Some((_, verbs)) if verbs.contains(&verb) => 200,
+        Some(_) => 403,
+    }
+}
+
+#[test]
+fn every_caller_on_every_row() {
+    for is_anonymous_known in [false, true] {
+        let more = if is_anonymous_known {
+            "[principals.anonymous]\nroles = [\"viewer\"]\n"
+        } else {
+            ""
+        };
+        on_each_engine(&tables(more), |stage| {
+            for name in ["a", "b", "mute", "hidden"] {
+                stage.running(name);
+            }
+            for (headers, may) in callers(is_anonymous_known) {
+                for row in ROWS {
+                    check_row(stage, row, headers, may);
+                }
+            }
+        });
+    }
+}
+
+/// The whole answers of the rows that are about all containers.
+#[test]
+fn what_each_caller_is_shown() {
+    on_each_engine(&tables(""), |stage| {
+        for name in ["a", "b", "mute", "hidden"] {
+            stage.running(name);
+        }
+        let all = [
+            "status", "start", "stop", "restart", "pause", "unpause", "kill",
+        ];
+        for (name, roles, containers, listed) in [
+            (
+                "viewer",
+                json!(["viewer"]),
+                json!({"a": ["status"], "b": ["status"]}),
+                &["a", "b"][..],
+            ),
+            (
+                "operator",
+                json!(["operator"]),
+                json!({ "a": all }),
+                &["a"][..],
+            ),
+            (
+                "starter",
+                json!(["starter"]),
+                json!({"a": ["start"], "b": ["start"]}),
+                &[][..],
+            ),
+            (
+                "careful",
+                json!(["careful", "operator"]),
+                json!({"a": ["status", "start", "pause", "unpause"]}),
+                &["a"][..],
+            ),
+            (
+                "blind",
+                json!(["blind", "viewer"]),
+                json!({"a": ["status"]}),
+                &["a"][..],
+            ),
+            ("ops", json!(["ops"]), json!({}), &[][..]),
+        ] {
+            let headers = format!("Authorization: Bearer {name}-token\r\n");
+            let get = |path| http::ask_with(stage.address, "GET", path, &headers, "").json();
+            let mut whoami = get("/whoami");
+            whoami.as_object_mut().unwrap().remove("revision");
+            let expected = json!({"principal": name, "roles": roles, "containers": containers});
+            assert_eq!(whoami, expected);
+            let shown = get("/containers");
+            let shown = shown["containers"].as_array().unwrap().iter();
+            let shown: Vec<_> = shown
+                .map(|one| one["container"].as_str().unwrap())
+                .collect();
+            assert_eq!(shown, listed, "{name}");
+            if listed.contains(&"a") {
+                assert_eq!(get("/container/a")["verbs"], containers["a"], "{name}");
+            }
+        }
+    });
+}
+
+/// A container that is hidden, one that is not managed and one that does not exist cannot be told apart.
+#[test]
+fn hidden_is_as_if_it_were_not_there() {
+    on_each_engine(&tables(""), |stage| {
+        for name in ["mute", "unmanaged"] {
+            stage.running(name);
+        }
+        let ask = |method: &str, name: &str, rest: &str| {
+            let headers = "Authorization: Bearer operator-token\r\n";
+            let path = format!("/container/{name}{rest}");
+            let mut answer = http::ask_with(stage.address, method, &path, headers, "");
+            answer.headers.remove("x-request-id");
+            answer.headers.remove("date");
+            answer.headers.remove("content-length");
+            answer.body = answer.body.replace(name, "NAME");
+            format!("{answer:?}")
+        };
+        for (method, rest) in [("GET", ""), ("GET", "/status"), ("HEAD", "")] {
+            let hidden = ask(method, "mute", rest);
+            assert_eq!(hidden, ask(method, "unmanaged", rest));
+            assert_eq!(hidden, ask(method, "nowhere", rest));
+        }
+        for verb in CHANGES {
+            let rest = format!("/{verb}");
+            let hidden = ask("POST", "mute", &rest);
+            assert!(hidden.contains("status: 404"), "{hidden}");
+            assert_eq!(hidden, ask("POST", "unmanaged", &rest));
+            assert_eq!(hidden, ask("POST", "nowhere", &rest));
+        }
+        assert_eq!(stage.record.take(), Vec::<String>::new());
+    });
+}
+
+/// Without principals nobody is asked who they are, so no credential is wrong.
+#[test]
+fn without_principals_everybody_is_anonymous() {
+    let stage = Stage::pretend("[containers.a]\nallow = [\"status\", \"start\"]\n");
+    for headers in [
+        "",
+        "Authorization: Bearer x\r\n",
+        "Authorization: Digest y\r\n",
+    ] {
+        let answer = http::ask_with(stage.address, "GET", "/whoami", headers, "");
+        assert_eq!(
+            (answer.status, &answer.json()["principal"]),
+            (200, &json!("anonymous"))
+        );
+        let metrics = http::ask_with(stage.address, "GET", "/metrics", headers, "");
+        assert_eq!(metrics.status, 200);
+    }
+}
+
+/// A token stands in a header and nowhere else.
+#[test]
+fn tokens_are_not_taken_from_elsewhere() {
+    let stage = Stage::pretend(&tables(""));
+    for path in [
+        "/whoami?token=operator-token",
+        "/whoami?access_token=operator-token",
+    ] {
+        assert_eq!(stage.get(path).status, 401, "{path}");
+    }
+    let known = "Authorization: Bearer operator-token\r\n";
+    let answer = http::ask_with(
+        stage.address,
+        "GET",
+        "/whoami?token=viewer-token",
+        known,
+        "",
+    );
+    assert_eq!(answer.body, r#"{"error":"Unknown parameter: token"}"#);
+}
+
+fn ask_over(socket: &Path, headers: &str, path: &str) -> Answer {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    http::parse(&answer).unwrap()
+}
+
+/// Who comes over a Unix listener is known by its user, or else by its group; a token counts before both.
+#[test]
+fn users_of_this_machine() {
+    let uid = rustix::process::geteuid().as_raw();
+    let gid = rustix::process::getegid().as_raw();
+    for (key, number, expected) in [
+        ("uid", uid, "local"),
+        ("gid", gid, "local"),
+        ("uid", uid + 1, ""),
+        ("gid", gid + 1, ""),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let socket = folder.path().join("gateway.sock");
+        let lines = format!(
+            "listen = [\"127.0.0.1:0\", \"unix:{}\"]\n",
+            socket.display()
+        );
+        let local = format!("[principals.local]\n{key} = {number}\nroles = [\"viewer\"]\n");
+        let nowhere = "unix:///nowhere/docker.sock";
+        let own = OwnContainer::default();
+        let gateway = Gateway::start_with(&lines, &new_prefix(), nowhere, own, &tables(&local));
+        let who = |headers: &str| {
+            let answer = ask_over(&socket, headers, "/whoami");
+            answer.json()["principal"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        assert_eq!(who(""), expected, "{key}");
+        assert_eq!(who("Authorization: Bearer operator-token\r\n"), "operator");
+        assert_eq!(who("Authorization: Bearer wrong\r\n"), "", "{key}");
+        // The same user over TCP has shown nothing.
+        let over_tcp = |address: SocketAddr| http::ask(address, "GET", "/whoami").status;
+        assert_eq!(over_tcp(gateway.address), 401);
+    }
+}
