@@ -22,6 +22,9 @@ const EMPTY: (&str, &str) = (
     "name the verbs, such as `[\"status\"]`, or remove the container",
 );
 
+/// The most containers that a file can have. Each takes four bytes for every set of roles that some principal has.
+const MOST_CONTAINERS: usize = 5000;
+
 /// What is said of the containers, by name.
 pub(super) type Containers = BTreeMap<ContainerName, (Ceiling, ContainerSettings)>;
 
@@ -48,6 +51,11 @@ impl Check<'_> {
         if tables.is_empty() && self.document.is_whole() && !is_elsewhere {
             let what = "no container is named, so nothing would be managed";
             self.add(&["containers"], Part::Key, what, EXAMPLE);
+        }
+        if tables.len() > MOST_CONTAINERS {
+            let what = format!("there are {} containers", tables.len());
+            let hint = format!("at most {MOST_CONTAINERS}");
+            self.add(&["containers"], Part::Key, what, hint);
         }
         tables
             .into_iter()

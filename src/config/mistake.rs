@@ -83,7 +83,7 @@ impl Place {
 }
 
 /// Everything that is wrong with one configuration, in order; shown as a compiler would, without colour.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Mistakes {
     name: String,
     text: String,
@@ -157,6 +157,13 @@ impl Mistakes {
             .line_start(line)
             .path(self.name.as_str())
             .annotation(AnnotationKind::Primary.span(mark))
+    }
+}
+
+/// Without the text, which may hold secrets.
+impl fmt::Debug for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.list).finish()
     }
 }
 

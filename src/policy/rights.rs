@@ -1,6 +1,6 @@
 //! Rights: what a set of roles comes to, worked out once when the rules are read, so that deciding is a look-up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::{Ceiling, ContainerName, Decision, Denial, Facility, Role, Rule, Verb, VerbSet, Verbs};
@@ -9,12 +9,14 @@ use super::{Ceiling, ContainerName, Decision, Denial, Facility, Role, Rule, Verb
 #[derive(Debug)]
 pub(super) struct Rights {
     roles: Vec<Arc<Role>>,
-    /// By the container's number.
-    cells: Box<[Cell]>,
+    /// What there is to say of containers, each only once: of most of them the roles say the same.
+    cells: Vec<Cell>,
+    /// By the container's number, the place of its cell.
+    places: Box<[u32]>,
 }
 
 /// What the roles say about one container.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Cell {
     granted: VerbSet,
     /// By the verb's place in [`Verb::ALL`].
@@ -22,7 +24,7 @@ struct Cell {
 }
 
 /// What decides about one verb. Roles are named by their place in the set.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Verdict {
     /// This role permits it, and so does the ceiling.
     Granted(usize),
@@ -40,11 +42,21 @@ impl Rights {
         roles: Vec<Arc<Role>>,
         ceilings: &BTreeMap<ContainerName, (usize, Ceiling)>,
     ) -> Self {
-        let cells = ceilings
-            .iter()
-            .map(|(container, (_, ceiling))| Cell::new(&roles, container, ceiling))
-            .collect();
-        Self { roles, cells }
+        let (mut cells, mut known) = (Vec::new(), HashMap::new());
+        let places = ceilings.iter().map(|(container, (_, ceiling))| {
+            let cell = Cell::new(&roles, container, ceiling);
+            *known.entry(cell).or_insert_with_key(|cell| {
+                cells.push(cell.clone());
+                // There are fewer containers than that.
+                u32::try_from(cells.len() - 1).unwrap_or(u32::MAX)
+            })
+        });
+        let places = places.collect();
+        Self {
+            roles,
+            cells,
+            places,
+        }
     }
 
     pub(super) fn roles(&self) -> &[Arc<Role>] {
@@ -53,8 +65,7 @@ impl Rights {
 
     /// All that is granted on a container.
     pub(super) fn granted(&self, number: usize) -> VerbSet {
-        self.cells
-            .get(number)
+        self.cell(number)
             .map_or_else(VerbSet::default, |cell| cell.granted)
     }
 
@@ -66,7 +77,7 @@ impl Rights {
         membership: &Rule,
     ) -> Decision {
         let unknown = Decision::Deny(Denial::Hidden { by: None });
-        let Some(cell) = self.cells.get(number) else {
+        let Some(cell) = self.cell(number) else {
             return unknown;
         };
         let Some(verdict) = cell.verdicts.get(verb as usize) else {
@@ -87,6 +98,11 @@ impl Rights {
                 Decision::Deny(Denial::NotGranted { by })
             }
         }
+    }
+
+    fn cell(&self, number: usize) -> Option<&Cell> {
+        let place = self.places.get(number)?;
+        self.cells.get(usize::try_from(*place).ok()?)
     }
 
     /// The rule behind a verdict.

@@ -83,7 +83,7 @@ impl FromStr for Verb {
 }
 
 /// A set of verbs, iterated in the order of [`Verb::ALL`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct VerbSet(u16);
 
 impl VerbSet {
