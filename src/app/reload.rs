@@ -26,7 +26,7 @@ impl Source {
         loop {
             tokio::select! {
                 () = watch.changed() => {}
-                Some(()) = hangup.recv() => {}
+                Some(()) = hangup.recv() => watch.note(),
             }
             let reading = Arc::clone(&source);
             let read = move || config::load(&reading.file, &reading.environment);

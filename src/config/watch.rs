@@ -92,6 +92,11 @@ impl Watch {
         }
     }
 
+    /// Takes what the files are now for known: somebody is about to read them.
+    pub fn note(&mut self) {
+        self.seen = self.states();
+    }
+
     /// Whether anything may have changed, told without reading.
     fn differs(&self) -> bool {
         self.seen

@@ -25,6 +25,7 @@ mod principals;
 mod program;
 mod reach;
 mod recorder;
+mod reload;
 mod rows;
 mod running;
 mod stage;

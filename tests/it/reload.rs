@@ -1,0 +1,366 @@
+//! Reload: by a signal and by watching, whole or not at all, under load, and what cannot change while running.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use relayer_controller::authn::TokenHash;
+use relayer_controller::config::{self, Environment};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::http;
+use crate::stage::Stage;
+
+const TOKEN: &str = "rlc_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// The program with a file of its own, and its log in another.
+struct Gateway {
+    child: Child,
+    folder: TempDir,
+    address: SocketAddr,
+}
+
+impl Gateway {
+    /// Starts it with this text for a configuration.
+    fn start(text: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("relayer-controller.toml");
+        fs::write(&file, text).unwrap();
+        Self::start_on(folder, &file, "info")
+    }
+
+    fn start_on(folder: TempDir, file: &Path, filter: &str) -> Self {
+        let log = File::create(folder.path().join("log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_relayer-controller"))
+            .env_clear()
+            .env("RELAYER_CONTROLLER_LOG__FILTER", filter)
+            .arg("-c")
+            .arg(file)
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut gateway = Self {
+            child,
+            folder,
+            address,
+        };
+        let line = gateway.wait_for("listening listen=");
+        let (_, address) = line.split_once("listening listen=").unwrap();
+        gateway.address = address.trim().parse().unwrap();
+        // Signals and changes count from when it looks out for them.
+        gateway.wait_for("the engine ");
+        gateway
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// Waits for a line of the log with this in it.
+    fn wait_for(&self, part: &str) -> String {
+        let since = Instant::now();
+        loop {
+            let log = self.log();
+            if let Some(line) = log.lines().find(|line| line.contains(part)) {
+                return line.to_owned();
+            }
+            assert!(
+                since.elapsed() < Duration::from_secs(10),
+                "no {part:?} in {log}"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Puts another file in the place of the configuration, as careful editors do.
+    fn replace(&self, text: &str) {
+        let new = self.folder.path().join("new");
+        fs::write(&new, text).unwrap();
+        fs::rename(new, self.folder.path().join("relayer-controller.toml")).unwrap();
+    }
+
+    fn hang_up(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
+    }
+
+    fn ask(&self, path: &str) -> http::Answer {
+        ask(self.address, path)
+    }
+
+    /// Waits until a path is answered with this status.
+    fn wait_for_status(&self, path: &str, status: u16) {
+        let since = Instant::now();
+        while self.ask(path).status != status {
+            assert!(since.elapsed() < Duration::from_secs(10), "{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn ask(address: SocketAddr, path: &str) -> http::Answer {
+    let headers = format!("Authorization: Bearer {TOKEN}\r\n");
+    http::ask_with(address, "GET", path, &headers, "")
+}
+
+/// A configuration in which the bearer of the token sees these containers of `a` and `b`, and the metrics.
+fn rules(host: &str, prefix: &str, visible: &[&str]) -> String {
+    let hash = TokenHash::of(TOKEN).written();
+    format!(
+        "prefix = \"{prefix}\"\n[server]\nlisten = \"127.0.0.1:0\"\n[engine]\nhost = \"{host}\"\n\
+         [containers.a]\nallow = [\"status\"]\n[containers.b]\nallow = [\"status\"]\n\
+         [roles.viewer]\nallow = [\"status\"]\ngateway = [\"metrics\"]\ncontainers = {visible:?}\n\
+         [principals.bot]\ntoken = \"{hash}\"\nroles = [\"viewer\"]\n"
+    )
+}
+
+const NOWHERE: &str = "unix:///nowhere/docker.sock";
+
+#[test]
+fn by_watching_and_by_a_signal() {
+    let gateway = Gateway::start(&rules(NOWHERE, "x-", &["a"]));
+    assert_eq!(gateway.ask("/container/b").status, 404);
+    gateway.replace(&rules(NOWHERE, "x-", &["a", "b"]));
+    // The engine is nowhere: whoever may ask is told so.
+    gateway.wait_for_status("/container/b", 500);
+    assert!(
+        gateway
+            .wait_for("configuration reloaded")
+            .contains("principals=1")
+    );
+    // In place, and at once by a signal.
+    let file = gateway.folder.path().join("relayer-controller.toml");
+    fs::write(file, rules(NOWHERE, "x-", &["b"])).unwrap();
+    gateway.hang_up();
+    gateway.wait_for_status("/container/a", 404);
+    assert_eq!(gateway.ask("/container/b").status, 500);
+}
+
+#[test]
+fn a_file_with_mistakes_changes_nothing() {
+    let good = rules(NOWHERE, "x-", &["a"]);
+    let gateway = Gateway::start(&good);
+    let before = gateway.ask("/whoami").body;
+    gateway.replace(
+        &good
+            .replace("[roles.viewer]\nallow", "[roles.viewer]\nalow")
+            .replace("\"bot", "")
+            .replace("listen", "lisen"),
+    );
+    gateway.hang_up();
+    gateway.wait_for("configuration not reloaded");
+    for part in [
+        "`alow` is not known",
+        "`lisen` is not known",
+        "did you mean `allow`?",
+        "3:1",
+    ] {
+        gateway.wait_for(part);
+    }
+    assert_eq!(gateway.ask("/whoami").body, before);
+    // A file that is gone is a mistake like any other.
+    fs::remove_file(gateway.folder.path().join("relayer-controller.toml")).unwrap();
+    gateway.wait_for("there is no such file");
+    assert_eq!(gateway.ask("/whoami").body, before);
+}
+
+#[test]
+fn what_cannot_change_while_running_is_named() {
+    let good = rules(NOWHERE, "x-", &["a"]);
+    let gateway = Gateway::start(&good);
+    let other = good
+        .replace("127.0.0.1:0", "127.0.0.1:1")
+        .replace("[engine]\n", "[engine]\ntimeout = \"9s\"\n")
+        .replace("\"a\"]", "\"b\"]");
+    gateway.replace(&other);
+    gateway.hang_up();
+    for key in ["server.listen", "engine.timeout"] {
+        let line = gateway.wait_for(&format!("key=\"{key}\""));
+        assert!(line.contains("counts from the next start on"), "{line}");
+    }
+    // What can change does.
+    assert_eq!(gateway.ask("/container/b").status, 500);
+    assert_eq!(gateway.ask("/container/a").status, 404);
+}
+
+/// A token that was put into its file a moment ago is good, and the one before is not.
+#[test]
+fn files_with_tokens_are_watched_too() {
+    let folder = TempDir::new().unwrap();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "0123456789abcdef-old\n").unwrap();
+    let hash = TokenHash::of(TOKEN).written();
+    let rules = rules(NOWHERE, "x-", &["a"]);
+    let rules = rules.replace(
+        &format!("token = \"{hash}\""),
+        &format!("token_file = {secret:?}"),
+    );
+    let gateway = Gateway::start(&rules);
+    assert_eq!(gateway.ask("/whoami").status, 401);
+    fs::write(
+        &secret,
+        format!("# both, until the client has the new one\n0123456789abcdef-old\n{TOKEN}\n"),
+    )
+    .unwrap();
+    gateway.wait_for_status("/whoami", 200);
+}
+
+/// A single file that is mounted into a container keeps its inode when the host puts a new one in its place.
+#[test]
+fn a_mounted_file_that_went_stale_is_told() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("mounted");
+    fs::write(&path, rules(NOWHERE, "x-", &["a"])).unwrap();
+    let open = File::open(&path).unwrap();
+    let still: PathBuf = format!("/proc/{}/fd/{}", std::process::id(), open.as_raw_fd()).into();
+    let gateway = Gateway::start_on(folder, &still, "info");
+    fs::remove_file(gateway.folder.path().join("mounted")).unwrap();
+    gateway.wait_for("mount its directory instead");
+    assert_eq!(gateway.ask("/whoami").status, 200);
+}
+
+/// Nothing that the program writes has a token in it, however much it is told to write.
+#[test]
+fn tokens_are_not_logged() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("relayer-controller.toml");
+    fs::write(&file, rules(NOWHERE, "x-", &["a"])).unwrap();
+    let gateway = Gateway::start_on(folder, &file, "trace");
+    let wrong = "rlc_wrongwrongwrong";
+    for (headers, status) in [
+        (format!("Authorization: Bearer {TOKEN}\r\n"), 200),
+        (format!("Authorization: Bearer {wrong}\r\n"), 401),
+        (format!("Authorization: {wrong}\r\n"), 401),
+        // bot:rlc_wrongwrongwrong
+        (
+            "Authorization: Basic Ym90OnJsY193cm9uZ3dyb25nd3Jvbmc=\r\n".to_owned(),
+            401,
+        ),
+    ] {
+        let answer = http::ask_with(gateway.address, "GET", "/whoami", &headers, "");
+        assert_eq!(answer.status, status, "{headers}");
+        assert!(!format!("{answer:?}").contains("rlc_"));
+    }
+    gateway.replace(&rules(NOWHERE, "x-", &["a"]).replace("sha256:", "rlc_pasted"));
+    gateway.wait_for("configuration not reloaded");
+    let log = gateway.log();
+    let hash = TokenHash::of(TOKEN).written();
+    let digits = hash.strip_prefix("sha256:").unwrap();
+    for secret in ["rlc_", "wrongwrong", "Ym90Onw", digits] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}
+
+/// A hundred reloads, good and bad in turn, under 64 busy clients: no request fails, and each answer is of one revision
+/// alone.
+#[test]
+fn a_hundred_reloads_under_load() {
+    const CLIENTS: usize = 64;
+    let stage = Stage::pretend("[containers.a]\nallow = [\"status\"]\n");
+    stage.running("a");
+    stage.running("b");
+    let texts = [["a"], ["b"]].map(|visible| rules(&stage.host, &stage.prefix, &visible));
+    let bad = format!("{}\n[serve]\nworkers = 0\n", texts[0]);
+    // By revision: the whole answer of `/whoami`, and which container is seen.
+    let expected: BTreeMap<String, (Value, &str)> = texts
+        .iter()
+        .zip(["a", "b"])
+        .map(|(text, seen)| {
+            let config = config::parse("x", text, &Environment::default()).unwrap();
+            let revision = config.revision.to_string();
+            let whoami = json!({"principal": "bot", "roles": ["viewer"], "revision": revision,
+                "containers": {seen: ["status"]}});
+            (revision, (whoami, seen))
+        })
+        .collect();
+    let gateway = Gateway::start(&texts[0]);
+    let (stop, answers) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let _stop = StopAtTheEnd(&stop);
+        for client in 0..CLIENTS {
+            let (stop, answers, expected, address) = (&stop, &answers, &expected, gateway.address);
+            scope.spawn(move || {
+                // A client that fails stops all.
+                let _stop = StopAtTheEnd(stop);
+                while !stop.load(Ordering::Relaxed) {
+                    check_one(client, address, expected);
+                    answers.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for round in 0..100 {
+            let so_far = answers.load(Ordering::Relaxed);
+            while answers.load(Ordering::Relaxed) < so_far + CLIENTS {
+                assert!(!stop.load(Ordering::Relaxed), "a client has failed");
+                std::thread::yield_now();
+            }
+            let text = if round % 2 == 1 {
+                &bad
+            } else {
+                &texts[(round / 2 + 1) % 2]
+            };
+            gateway.replace(text);
+            gateway.hang_up();
+            let outcome = if round % 2 == 1 { "bad" } else { "good" };
+            wait_for_reloads(&gateway, outcome, round / 2 + 1);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(
+        answers.into_inner() > 100 * CLIENTS,
+        "the clients were not busy"
+    );
+    let log = gateway.log();
+    assert_eq!(log.matches("configuration reloaded").count(), 50);
+    assert_eq!(log.matches("configuration not reloaded").count(), 50);
+}
+
+/// Lets the clients stop, also where the test has failed: somebody waits for them.
+struct StopAtTheEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn check_one(client: usize, address: SocketAddr, expected: &BTreeMap<String, (Value, &str)>) {
+    if client.is_multiple_of(2) {
+        let whoami = ask(address, "/whoami").json();
+        let (whole, _) = &expected[whoami["revision"].as_str().unwrap()];
+        assert_eq!(&whoami, whole);
+        return;
+    }
+    let listed = ask(address, "/containers");
+    let containers = listed.json()["containers"].clone();
+    let is_of_one = |(_, seen): &(Value, &str)| {
+        containers == json!([{"container": seen, "status": "running", "running": true}])
+    };
+    assert!(expected.values().any(is_of_one), "{listed:?}");
+}
+
+fn wait_for_reloads(gateway: &Gateway, outcome: &str, count: usize) {
+    let line = format!("relayer_controller_reloads_total{{outcome=\"{outcome}\"}} {count}\n");
+    let since = Instant::now();
+    while !gateway.ask("/metrics").body.contains(&line) {
+        assert!(
+            since.elapsed() < Duration::from_secs(20),
+            "{}",
+            gateway.log()
+        );
+    }
+}
