@@ -13,7 +13,7 @@
 //! | [`api`] | the REST face: requests into operations, outcomes into answers |
 //! | [`gateway`] | admit, run, record: once for each request, whichever face took it |
 //! | [`config`] | text into a [`Config`](config::Config), or every mistake in it |
-//! | [`engine`] [`metrics`] [`pretend`] [`server`] [`telemetry`] | the edges: all the input and output |
+//! | [`audit`] [`authn`] [`engine`] [`metrics`] [`pretend`] [`server`] [`telemetry`] | the edges: all the input and output |
 //! | [`policy`] | the law: pure, and of the standard library only |
 //!
 //! # One request
@@ -32,6 +32,7 @@
 
 pub mod api;
 pub mod app;
+pub mod audit;
 pub mod authn;
 pub mod cli;
 pub mod config;
