@@ -89,8 +89,10 @@ impl Provider for Variable {
     fn data(&self) -> Result<Map<Profile, Dict>, Error> {
         let value = match self.form {
             Form::Text => Value::from(self.text.as_str()),
-            // What is no number stays text, and `parse` finds it wrong.
+            // What is no number, or no flag, stays text, and `parse` finds it wrong.
             Form::Number => (self.text.parse::<i64>())
+                .map_or_else(|_| Value::from(self.text.as_str()), Value::from),
+            Form::Flag => (self.text.parse::<bool>())
                 .map_or_else(|_| Value::from(self.text.as_str()), Value::from),
             Form::List => self
                 .text

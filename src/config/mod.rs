@@ -3,6 +3,7 @@
 //! Built-in defaults lie under the file, and the file under the environment. Nothing malformed is ever replaced by a
 //! default, and a value in the file is checked even where a variable overrides it.
 
+mod audit;
 mod check;
 mod containers;
 mod credentials;
@@ -62,6 +63,8 @@ pub struct Config {
     pub engine: engine::Settings,
     /// `[log]`.
     pub log: telemetry::Settings,
+    /// `[audit]`.
+    pub audit: crate::audit::Settings,
     /// The other files that were read, such as those with tokens.
     pub files: Vec<PathBuf>,
 }
@@ -95,6 +98,11 @@ impl Config {
             ("engine.timeout", engine.timeout != of_engine.timeout),
             ("log.filter", log.filter != of_log.filter),
             ("log.format", log.format != of_log.format),
+            ("audit.output", self.audit.output != other.audit.output),
+            (
+                "audit.required",
+                self.audit.required != other.audit.required,
+            ),
         ];
         let differing = settings.into_iter().filter(|(_, differs)| *differs);
         differing.map(|(key, _)| key).collect()
@@ -143,6 +151,7 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Config
     let (mut check, root) = Check::new(&document, project.as_ref(), &variables);
     let settings = check.settings(&root);
     let (roles, principals) = (root.roles.clone(), root.principals.clone());
+    check.audit_output();
     let containers = check.containers(name, root, settings.prefix.as_ref());
     let within = Within {
         file: name,
@@ -168,6 +177,7 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Config
         engine: settings.engine,
         log: settings.log,
         files: check.files,
+        audit: settings.audit,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::audit;
 use crate::engine;
 use crate::policy::{InvalidName, Prefix};
 use crate::server;
@@ -25,6 +26,7 @@ pub(super) struct Settings {
     pub(super) server: server::Settings,
     pub(super) engine: engine::Settings,
     pub(super) log: telemetry::Settings,
+    pub(super) audit: audit::Settings,
 }
 
 impl Check<'_> {
@@ -37,11 +39,13 @@ impl Check<'_> {
         let server = self.table("server", root.server);
         let engine = self.table("engine", root.engine);
         let log = self.table("log", root.log);
+        let audit = self.table("audit", root.audit);
         Settings {
             prefix,
             server: self.server(server),
             engine: self.engine(engine),
             log: self.log(log),
+            audit: self.audit(audit),
         }
     }
 

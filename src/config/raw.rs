@@ -37,6 +37,7 @@ pub(super) struct Root {
     pub(super) server: Field<Server>,
     pub(super) engine: Field<Engine>,
     pub(super) log: Field<Log>,
+    pub(super) audit: Field<Audit>,
     pub(super) containers: Field<BTreeMap<String, Field<Container>>>,
     pub(super) roles: Field<BTreeMap<String, Field<Role>>>,
     pub(super) principals: Field<BTreeMap<String, Field<Principal>>>,
@@ -74,6 +75,16 @@ pub(super) struct Engine {
 pub(super) struct Log {
     pub(super) filter: Field<String>,
     pub(super) format: Field<String>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
+/// `[audit]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Audit {
+    pub(super) output: Field<String>,
+    pub(super) required: Field<bool>,
     #[serde(flatten)]
     pub(super) unknown: Unknown,
 }
@@ -167,12 +178,14 @@ impl<T> OneOrMore<T> {
 pub(super) enum Form {
     Text,
     Number,
+    /// `true` or `false`.
+    Flag,
     /// Separated by commas.
     List,
 }
 
 /// Every setting that a variable can give, with its table; the top of the file is the table without a name.
-pub(super) const SETTINGS: [(&str, &str, Form); 11] = [
+pub(super) const SETTINGS: [(&str, &str, Form); 13] = [
     ("", "prefix", Form::Text),
     ("server", "listen", Form::List),
     ("server", "max_connections", Form::Number),
@@ -184,6 +197,8 @@ pub(super) const SETTINGS: [(&str, &str, Form); 11] = [
     ("engine", "timeout", Form::Text),
     ("log", "filter", Form::Text),
     ("log", "format", Form::Text),
+    ("audit", "output", Form::Text),
+    ("audit", "required", Form::Flag),
 ];
 
 /// The keys of `[containers.NAME]`.
@@ -197,10 +212,11 @@ pub(super) const PRINCIPAL_KEYS: [&str; 6] =
     ["token", "token_file", "certificate", "uid", "gid", "roles"];
 
 /// The tables of the file.
-pub(super) const TABLES: [&str; 6] = [
+pub(super) const TABLES: [&str; 7] = [
     "server",
     "engine",
     "log",
+    "audit",
     "containers",
     "roles",
     "principals",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::check::Check;
 use super::document::Part;
+use super::hint;
 use super::mistake::quoted;
 use super::raw::Field;
 
@@ -52,6 +53,18 @@ impl Check<'_> {
             self.add(path, Part::Value, what, format!("write {range}"));
         }
         fitting
+    }
+
+    /// Yes or no.
+    pub(super) fn flag(&mut self, path: &[&str], field: Field<bool>) -> Option<bool> {
+        let hint = |text: &str| match text.trim_matches(['"', '\'']) {
+            word @ ("true" | "false") => format!("write {word} without the quotes"),
+            word => {
+                let near = hint::nearest(word, ["true", "false"]);
+                near.map_or_else(String::new, hint::did_you_mean)
+            }
+        };
+        self.given(path, field, "`true` or `false`", hint)
     }
 
     /// A time limit within [`TIMES`].

@@ -52,6 +52,23 @@ fn the_environment_lies_over_the_file() {
     assert_eq!(config.engine.timeout, Duration::from_secs(90));
 }
 
+/// Each layer may give a part of what only makes sense together.
+#[test]
+fn an_audit_trail_of_two_layers() {
+    let output = "RELAYER_CONTROLLER_AUDIT__OUTPUT=stdout";
+    let config = read(&format!("[audit]\nrequired = false\n{LEAST}"), &[output]).unwrap();
+    let audit = (config.audit.output, config.audit.required);
+    assert_eq!(audit, (Some(crate::audit::Output::Stdout), false));
+    let required = "RELAYER_CONTROLLER_AUDIT__REQUIRED=false";
+    let config = read(
+        &format!("[audit]\noutput = \"a.jsonl\"\n{LEAST}"),
+        &[required],
+    )
+    .unwrap();
+    assert!(!config.audit.required);
+    read(LEAST, &[required]).unwrap_err();
+}
+
 #[test]
 fn every_setting_has_its_variable() {
     for (table, key, _) in crate::config::raw::SETTINGS {

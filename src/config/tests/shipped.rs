@@ -51,6 +51,8 @@ fn what_it_shows_in_comments_are_the_defaults() {
         super::read(&spelled_out, &[]).unwrap(),
     );
     assert_eq!(config.policy.prefix(), same.policy.prefix());
+    assert!(config.audit.output.is_none() && config.audit.required);
+    assert!(same.audit.output.is_some() && same.audit.required);
     assert_eq!(
         (config.server, config.engine, config.log),
         (same.server.clone(), same.engine, same.log)
