@@ -85,7 +85,7 @@ impl Api {
             Route::OtherMethod(allow) => return Err(Problem::OtherMethod(allow)),
             Route::Unknown => return Err(Problem::NoSuchPath),
         };
-        let caller = self.caller(&request, id, row.needs)?;
+        let caller = self.caller(&request, id, row.needs).await?;
         match row.endpoint {
             Endpoint::Health => {
                 input::nothing(request).await?;
@@ -122,7 +122,7 @@ impl Api {
     }
 
     /// Who asks, under one snapshot of the configuration.
-    fn caller(&self, request: &Request, id: &str, needs: Need) -> Result<Caller, Problem> {
+    async fn caller(&self, request: &Request, id: &str, needs: Need) -> Result<Caller, Problem> {
         let config = self.gateway.snapshot();
         let principal = match identify::identify(request, &config.policy, &config.register) {
             Who::Known(principal) => principal,
@@ -138,9 +138,10 @@ impl Api {
             peer: request.peer.clone(),
             principal,
             config,
+            status_of: problem::status_of,
         };
         match needs {
-            Need::Facility(facility) => self.gateway.admit(&caller, facility)?,
+            Need::Facility(facility) => self.gateway.admit(&caller, facility).await?,
             Need::Nothing | Need::Principal | Need::Verb(_) => {}
         }
         Ok(caller)

@@ -81,23 +81,34 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The status that a request is answered with, by what came of it.
+pub(super) fn status_of(answer: Result<(), &Failure>) -> u16 {
+    answer.map_or_else(status, |()| StatusCode::OK).as_u16()
+}
+
+const fn status(failure: &Failure) -> StatusCode {
+    match failure {
+        Failure::NotFound(_) => StatusCode::NOT_FOUND,
+        Failure::Forbidden { .. } | Failure::FacilityForbidden(_) => StatusCode::FORBIDDEN,
+        Failure::AlreadyRunning | Failure::AlreadyStopped => StatusCode::CONFLICT,
+        Failure::Busy => StatusCode::TOO_MANY_REQUESTS,
+        Failure::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
+        Failure::Engine(_) | Failure::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
 impl Problem {
     const fn status(&self) -> StatusCode {
         match self {
-            Self::NoSuchPath | Self::Failed(Failure::NotFound(_)) => StatusCode::NOT_FOUND,
+            Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::OtherMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Input(_) | Self::Refused(Refusal::Malformed(_)) => StatusCode::BAD_REQUEST,
             Self::Refused(Refusal::HeadTooLarge) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Refused(Refusal::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Refused(Refusal::TooSlow(_)) => StatusCode::REQUEST_TIMEOUT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::CrossSite
-            | Self::Failed(Failure::Forbidden { .. } | Failure::FacilityForbidden(_)) => {
-                StatusCode::FORBIDDEN
-            }
-            Self::Failed(Failure::AlreadyRunning | Failure::AlreadyStopped) => StatusCode::CONFLICT,
-            Self::Failed(Failure::Busy) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Failed(Failure::Engine(_) | Failure::Broken) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::Failed(failure) => status(failure),
         }
     }
 
@@ -106,7 +117,9 @@ impl Problem {
         use engine::Error::{TimedOut, Unreachable};
         matches!(
             self,
-            Self::Failed(Failure::Busy | Failure::Engine(Unreachable(_) | TimedOut(_)))
+            Self::Failed(
+                Failure::Busy | Failure::Unrecorded | Failure::Engine(Unreachable(_) | TimedOut(_))
+            )
         )
     }
 

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 pub use reload::Source;
 
 use crate::api::Api;
+use crate::audit::{self, Trail};
 use crate::config::Config;
 use crate::engine::{Engine, Error, Observation, OwnContainer};
 use crate::gateway::Gateway;
@@ -23,12 +24,15 @@ pub struct App {
     server: Server,
     api: Api,
     gateway: Arc<Gateway>,
+    audit: audit::Ending,
     shutdown_timeout: Duration,
 }
 
 /// Why the gateway did not start.
 #[derive(Debug)]
 pub enum StartError {
+    /// The audit trail cannot be written to.
+    Audit(audit::OpenError),
     /// A listener could not be bound.
     Bind(BindError),
     /// The engine's address cannot be used.
@@ -40,6 +44,7 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Audit(error) => error.fmt(f),
             Self::Bind(error) => error.fmt(f),
             Self::Engine(error) => error.fmt(f),
             Self::Routes(error) => error.fmt(f),
@@ -57,6 +62,7 @@ impl App {
     ///
     /// The first part that cannot be had.
     pub async fn bind(config: Config, own: OwnContainer) -> Result<Self, StartError> {
+        let (trail, audit) = Trail::open(&config.audit).map_err(StartError::Audit)?;
         let server = Server::bind(config.server.clone())
             .await
             .map_err(StartError::Bind)?;
@@ -66,13 +72,16 @@ impl App {
         let engine =
             Engine::new(&config.engine, own, Box::new(observer)).map_err(StartError::Engine)?;
         let shutdown_timeout = config.server.shutdown_timeout;
-        let gateway = Arc::new(Gateway::new(Arc::new(config), engine, Arc::clone(&metrics)));
+        let config = Arc::new(config);
+        let gateway = Gateway::new(config, engine, trail, Arc::clone(&metrics));
+        let gateway = Arc::new(gateway);
         let api = Api::new(Arc::clone(&gateway), metrics, server.connections())
             .map_err(StartError::Routes)?;
         Ok(Self {
             server,
             api,
             gateway,
+            audit,
             shutdown_timeout,
         })
     }
@@ -96,6 +105,12 @@ impl App {
     /// Reads the configuration again whenever it changes and on every signal of `hangup`; never ends.
     pub fn follow(&self, source: Source, hangup: Signal) -> impl Future<Output = ()> + use<> {
         source.follow(Arc::clone(&self.gateway), hangup)
+    }
+
+    /// The end of the audit trail, which comes when everything of this has been dropped; to be waited for before the
+    /// process ends. Only who takes it first gets it.
+    pub fn audit_ending(&mut self) -> audit::Ending {
+        std::mem::take(&mut self.audit)
     }
 
     /// Serves until `stop` is cancelled; then lets what is in flight end. Answers whether all of it did in time.

@@ -34,12 +34,12 @@ impl Source {
             match tokio::task::spawn_blocking(read).await {
                 Ok(Ok(config)) => {
                     let is_other = config.files != gateway.snapshot().files;
-                    take(&gateway, config);
+                    take(&gateway, config).await;
                     if is_other {
                         watch = source.watch(&gateway.snapshot());
                     }
                 }
-                Ok(Err(mistakes)) => refuse(&gateway, &mistakes),
+                Ok(Err(mistakes)) => refuse(&gateway, &mistakes).await,
                 Err(fault) => error!(%fault, "reading the configuration broke off"),
             }
         }
@@ -51,7 +51,7 @@ impl Source {
     }
 }
 
-fn take(gateway: &Gateway, config: Config) {
+async fn take(gateway: &Gateway, config: Config) {
     let old = gateway.snapshot();
     for key in config.differs_at_the_start(&old) {
         warn!(
@@ -66,12 +66,11 @@ fn take(gateway: &Gateway, config: Config) {
         principals = config.policy.principals().count(),
         "configuration reloaded"
     );
-    gateway.reload(config);
+    gateway.reload(config).await;
 }
 
 /// The old configuration stays in force. One line of the log a mistake, so that each is found.
-fn refuse(gateway: &Gateway, mistakes: &Mistakes) {
-    gateway.not_reloaded();
+async fn refuse(gateway: &Gateway, mistakes: &Mistakes) {
     let revision = &gateway.snapshot().revision;
     for mistake in mistakes.list() {
         let (key, hint) = (mistake.key(), mistake.hint());
@@ -88,6 +87,9 @@ fn refuse(gateway: &Gateway, mistakes: &Mistakes) {
             "mistake in the configuration"
         );
     }
+    let all = mistakes.list().iter().map(|mistake| mistake.what());
+    let all: Vec<_> = all.collect();
+    gateway.not_reloaded(&all.join("; ")).await;
     error!(
         mistakes = mistakes.list().len(),
         %revision,

@@ -79,6 +79,10 @@ impl OpenError {
 }
 
 impl fmt::Display for OpenError {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the enum is not ours, and other kinds have no advice of their own"
+    )]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { output, cause } = self;
         write!(f, "cannot write the audit trail to {output}: {cause}; ")?;

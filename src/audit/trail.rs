@@ -129,6 +129,7 @@ impl Place {
 }
 
 /// The end of the thread that writes, to be waited for when the program ends.
+#[derive(Debug, Default)]
 #[must_use]
 pub struct Ending(Option<blocking::Receiver<Never>>);
 

@@ -5,9 +5,10 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
-use super::serve::{until_signalled, with_runtime};
+use super::serve::{Ended, until_signalled, with_runtime};
 use super::{MISTAKE, NO, complain, report, say};
 use crate::app::App;
+use crate::audit::Ending;
 use crate::config::{self, Config, Environment};
 use crate::engine::OwnContainer;
 use crate::pretend::Pretend;
@@ -50,7 +51,7 @@ pub(super) fn run(listen: &Listen) -> u8 {
     with_runtime(config.server.workers, serve(config, socket))
 }
 
-async fn serve(config: Config, socket: PathBuf) -> u8 {
+async fn serve(config: Config, socket: PathBuf) -> Ended {
     let pretend = match Pretend::serve(&socket).await {
         Ok(pretend) => pretend,
         Err(error) => {
@@ -58,7 +59,7 @@ async fn serve(config: Config, socket: PathBuf) -> u8 {
                 "the pretend engine cannot listen on {}: {error}",
                 socket.display()
             ));
-            return NO;
+            return (NO, Ending::default());
         }
     };
     for name in config.containers.keys() {
@@ -67,7 +68,7 @@ async fn serve(config: Config, socket: PathBuf) -> u8 {
             complain(&format!(
                 "the pretend engine has no room for {full_name}: {error}"
             ));
-            return NO;
+            return (NO, Ending::default());
         }
     }
     let count = config.containers.len();
@@ -76,7 +77,7 @@ async fn serve(config: Config, socket: PathBuf) -> u8 {
         Err(error) => {
             complain(&error.to_string());
             complain("`relayer-controller demo --listen 127.0.0.1:PORT` takes another port");
-            return MISTAKE;
+            return (MISTAKE, Ending::default());
         }
     };
     introduce(&app.addresses(), count);

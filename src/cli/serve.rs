@@ -1,6 +1,7 @@
 //! `serve`: the gateway in front of a Docker engine.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::runtime::Builder;
@@ -10,10 +11,20 @@ use tracing::{info, warn};
 
 use super::{MISTAKE, NO, YES, complain, report};
 use crate::app::{App, Source};
+use crate::audit::Ending;
 use crate::config::{self, Config, Environment};
 use crate::engine::{ContainerId, Error, OwnContainer};
 use crate::server::Listen;
 use crate::telemetry;
+
+/// How long what is in flight has to break off, after it had its time to end.
+const BREAK_OFF: Duration = Duration::from_secs(1);
+
+/// How long the audit trail has to write what is still to be written at the end.
+const LAST_RECORDS: Duration = Duration::from_secs(2);
+
+/// The exit code, and what to wait for before the process ends with it.
+pub(super) type Ended = (u8, Ending);
 
 pub(super) fn run(file: &Path) -> u8 {
     let source = Source {
@@ -38,16 +49,20 @@ pub(super) fn run(file: &Path) -> u8 {
     with_runtime(config.server.workers, serve(config, source))
 }
 
-async fn serve(config: Config, source: Source) -> u8 {
+async fn serve(config: Config, source: Source) -> Ended {
     let own = OwnContainer::of_process();
     let asks = config.policy.has_principals();
+    let audit = config.audit.clone();
     let app = match App::bind(config, own.clone()).await {
         Ok(app) => app,
         Err(error) => {
             complain(&error.to_string());
-            return MISTAKE;
+            return (MISTAKE, Ending::default());
         }
     };
+    if let Some(output) = &audit.output {
+        info!(%output, required = audit.required, "recording changes and denials");
+    }
     announce(&app.addresses(), own.id(), asks);
     until_signalled(app, Some(source)).await
 }
@@ -75,7 +90,12 @@ fn announce(listeners: &[Listen], own: Option<&ContainerId>, asks_who: bool) {
 
 /// Runs the gateway until SIGTERM or SIGINT; a second one does not wait for what is in flight. Meanwhile follows the
 /// source of its configuration, where it has one; without, SIGHUP means nothing.
-pub(super) async fn until_signalled(app: App, source: Option<Source>) -> u8 {
+pub(super) async fn until_signalled(mut app: App, source: Option<Source>) -> Ended {
+    let audit = app.audit_ending();
+    (run_until_signalled(app, source).await, audit)
+}
+
+async fn run_until_signalled(app: App, source: Option<Source>) -> u8 {
     let (Ok(mut terminate), Ok(mut interrupt), Ok(hangup)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
@@ -131,16 +151,19 @@ async fn say_whether_ready(ready: impl Future<Output = Result<(), Error>>) {
 }
 
 /// Runs a future on a runtime of its own with this many workers.
-pub(super) fn with_runtime(workers: usize, run: impl Future<Output = u8>) -> u8 {
+pub(super) fn with_runtime(workers: usize, run: impl Future<Output = Ended>) -> u8 {
     match Builder::new_multi_thread()
         .worker_threads(workers)
         .enable_all()
         .build()
     {
         Ok(runtime) => {
-            let code = runtime.block_on(run);
-            // What is still in flight was given its time.
-            runtime.shutdown_background();
+            let (code, audit) = runtime.block_on(run);
+            // What is still in flight was given its time. It leaves word in the audit trail that it was broken off.
+            runtime.shutdown_timeout(BREAK_OFF);
+            if !audit.wait(LAST_RECORDS) {
+                warn!("the last audit records may not have been written");
+            }
             code
         }
         Err(error) => {

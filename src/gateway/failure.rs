@@ -27,6 +27,8 @@ pub enum Failure {
     Engine(engine::Error),
     /// As many changes as there may be are under way, or wait for their turn on this container.
     Busy,
+    /// The audit trail is required, and has not taken the record of it. Nothing was done.
+    Unrecorded,
     /// A fault of the gateway's own. What became of the request is not known.
     Broken,
 }
@@ -45,6 +47,9 @@ impl fmt::Display for Failure {
             Self::AlreadyStopped => f.write_str("Container already stopped"),
             Self::Engine(error) => write!(f, "Docker error: {error}"),
             Self::Busy => f.write_str("Too many changes are under way: try again later"),
+            Self::Unrecorded => {
+                f.write_str("Audit record could not be written: see the log of relayer-controller")
+            }
             Self::Broken => f.write_str("Internal error: see the log of relayer-controller"),
         }
     }

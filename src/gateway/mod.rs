@@ -1,5 +1,6 @@
 //! Admit, run, record: the one way from a request to the engine, whichever face took the request.
 
+mod entry;
 mod failure;
 mod receipt;
 mod turn;
@@ -10,12 +11,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+pub use entry::Door;
 pub use failure::Failure;
 pub use receipt::Caller;
 
+use entry::Entry;
 use receipt::Receipt;
 use turn::Turns;
 
+use crate::audit::{Event, Record, Trail};
 use crate::config::Config;
 use crate::engine::{Change, Engine, Error, Look, Outcome, Status, View};
 use crate::metrics::Metrics;
@@ -29,18 +33,21 @@ pub struct Gateway {
     config: watch::Sender<Arc<Config>>,
     engine: Arc<Engine>,
     metrics: Arc<Metrics>,
+    trail: Trail,
     changes: TaskTracker,
     turns: Turns,
 }
 
 impl Gateway {
-    /// A gateway to this engine under this configuration, which counts what the law says.
+    /// A gateway to this engine under this configuration, which accounts for itself in this trail and counts what the
+    /// law says.
     #[must_use]
-    pub fn new(config: Arc<Config>, engine: Engine, metrics: Arc<Metrics>) -> Self {
+    pub fn new(config: Arc<Config>, engine: Engine, trail: Trail, metrics: Arc<Metrics>) -> Self {
         Self {
             config: watch::Sender::new(config),
             engine: Arc::new(engine),
             metrics,
+            trail,
             changes: TaskTracker::new(),
             turns: Turns::new(),
         }
@@ -52,15 +59,27 @@ impl Gateway {
         Arc::clone(&self.config.borrow())
     }
 
-    /// Puts another configuration in force, for every request that takes its snapshot from now on.
-    pub fn reload(&self, config: Config) {
-        self.metrics.reload(true);
+    /// Puts another configuration in force, for every request that takes its snapshot from now on, and records it.
+    pub async fn reload(&self, config: Config) {
+        let revision = config.revision.to_string();
         self.config.send_replace(Arc::new(config));
+        self.metrics.reload(true);
+        let record = Record {
+            revision: Some(revision),
+            ..Record::now(Event::Reloaded)
+        };
+        self.note(&record).await;
     }
 
-    /// Notes that another configuration was not put in force.
-    pub fn not_reloaded(&self) {
+    /// Records that another configuration was offered and why it was not taken: the one before it stays in force.
+    pub async fn not_reloaded(&self, why: &str) {
         self.metrics.reload(false);
+        let record = Record {
+            revision: Some(self.snapshot().revision.to_string()),
+            error: Some(why.to_owned()),
+            ..Record::now(Event::ReloadFailed)
+        };
+        self.note(&record).await;
     }
 
     /// Whether the engine answers.
@@ -77,11 +96,16 @@ impl Gateway {
     /// # Errors
     ///
     /// A denial.
-    pub fn admit(&self, caller: &Caller, facility: Facility) -> Result<(), Failure> {
+    pub async fn admit(&self, caller: &Caller, facility: Facility) -> Result<(), Failure> {
         let policy = &caller.config.policy;
         match policy.decide_facility(&caller.principal, facility) {
             Decision::Allow { .. } => Ok(()),
-            Decision::Deny(denial) => Err(receipt::facility_denied(caller, facility, &denial)),
+            Decision::Deny(denial) => {
+                let failure = receipt::facility_denied(caller, facility, &denial);
+                let record = entry::facility_denied(caller, facility, &denial, &failure);
+                self.note(&record).await;
+                Err(failure)
+            }
         }
     }
 
@@ -91,7 +115,7 @@ impl Gateway {
     ///
     /// A denial, or the engine's.
     pub async fn view(&self, caller: &Caller, name: &ContainerName) -> Result<View, Failure> {
-        let permitted = self.permit(caller, Look, name)?;
+        let permitted = self.permit(caller, Look, name).await?;
         let receipt = Receipt::admitted(caller, &permitted);
         receipt.close(self.engine.view(permitted).await)
     }
@@ -121,29 +145,41 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// A denial, the engine's, that it was so already, or that too many changes are under way.
+    /// A denial, the engine's, that it was so already, that too many changes are under way, or that there would be no
+    /// record of it.
     pub async fn change(
         &self,
         caller: &Caller,
         change: Change,
         name: &ContainerName,
     ) -> Result<(), Failure> {
-        let permitted = self.permit(caller, change, name)?;
+        let permitted = self.permit(caller, change, name).await?;
         let Some(place) = self.turns.place(permitted.operation(), name) else {
-            return Err(receipt::refused(caller, &permitted));
+            let failure = receipt::refused(caller, &permitted);
+            let record = entry::refused(caller, &permitted, &failure);
+            self.note(&record).await;
+            return Err(failure);
         };
+        let (trail, status_of) = (self.trail.clone(), caller.status_of);
+        let admitted = entry::admitted(caller, &permitted);
         let receipt = Receipt::admitted(caller, &permitted);
         let engine = Arc::clone(&self.engine);
         let run = async move {
-            let _turn = place.turn().await;
-            receipt.close(engine.change(permitted).await)
+            let entry = Entry::begin(&trail, admitted, status_of).await?;
+            let turn = place.turn().await;
+            let result = engine.change(permitted).await;
+            drop(turn);
+            let answer = receipt.close(result).and_then(|outcome| match outcome {
+                Outcome::Done => Ok(()),
+                Outcome::AlreadyRunning => Err(Failure::AlreadyRunning),
+                Outcome::AlreadyStopped => Err(Failure::AlreadyStopped),
+            });
+            entry.end(answer.as_ref().copied()).await;
+            answer
         };
         // The task is waited for here and, when the caller has gone, by `drain`.
         match self.changes.spawn(run).await {
-            Ok(Ok(Outcome::Done)) => Ok(()),
-            Ok(Ok(Outcome::AlreadyRunning)) => Err(Failure::AlreadyRunning),
-            Ok(Ok(Outcome::AlreadyStopped)) => Err(Failure::AlreadyStopped),
-            Ok(Err(failure)) => Err(failure),
+            Ok(answer) => answer,
             Err(fault) => {
                 tracing::error!(request_id = %caller.request_id, %fault, "a change broke off");
                 Err(Failure::Broken)
@@ -157,8 +193,14 @@ impl Gateway {
         self.changes.wait().await;
     }
 
+    /// Records that a request was refused before it came to the law, and why and with which HTTP status.
+    pub async fn refused_at_the_door(&self, door: &Door, why: &str, status: u16) {
+        let record = door.refused(&self.config.borrow().revision, why, status);
+        self.note(&record).await;
+    }
+
     /// Asks the law, counts what it says, and records a no.
-    fn permit<T: Operation>(
+    async fn permit<T: Operation>(
         &self,
         caller: &Caller,
         operation: T,
@@ -169,6 +211,22 @@ impl Gateway {
         let answer = policy.permit(&caller.principal, operation, name);
         self.metrics
             .decided(&caller.principal, verb, answer.as_ref().err());
-        answer.map_err(|denial| receipt::denied(caller, verb, name, &denial))
+        match answer {
+            Ok(permitted) => Ok(permitted),
+            Err(denial) => {
+                let failure = receipt::denied(caller, verb, name, &denial);
+                let record = entry::denied(caller, verb, name, &denial, &failure);
+                self.note(&record).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Records what stays as it is whether it is recorded or not.
+    async fn note(&self, record: &Record) {
+        if let Err(error) = self.trail.record(record).await {
+            let request_id = record.request_id.as_deref().unwrap_or_default();
+            tracing::warn!(request_id, event = ?record.event, %error, "not on record");
+        }
     }
 }

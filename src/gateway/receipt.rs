@@ -21,6 +21,8 @@ pub struct Caller {
     pub principal: Principal,
     /// The configuration that holds for this request.
     pub config: Arc<Config>,
+    /// The HTTP status that the face answers with, by what came of the request; for the record.
+    pub status_of: fn(Result<(), &Failure>) -> u16,
 }
 
 /// An admitted request that has not ended yet.
@@ -38,14 +40,16 @@ impl Receipt {
         let verb = permitted.operation().verb();
         let Caller {
             request_id,
+            peer,
             principal,
             ..
         } = caller;
+        let revision = &caller.config.revision;
         let (container, rule) = (permitted.container(), permitted.by());
         if is_quiet(verb) {
-            debug!(%request_id, %principal, %verb, %container, %rule, "admitted");
+            debug!(%request_id, %revision, %principal, %peer, %verb, %container, %rule, "admitted");
         } else {
-            info!(%request_id, %principal, %verb, %container, %rule, "admitted");
+            info!(%request_id, %revision, %principal, %peer, %verb, %container, %rule, "admitted");
         }
         Self {
             request_id: request_id.clone(),
@@ -103,10 +107,12 @@ pub(super) fn denied(
 ) -> Failure {
     let Caller {
         request_id,
+        peer,
         principal,
         ..
     } = caller;
-    info!(%request_id, %principal, %verb, %container, %denial, "denied");
+    let revision = &caller.config.revision;
+    info!(%request_id, %revision, %principal, %peer, %verb, %container, %denial, "denied");
     match denial {
         Denial::Hidden { .. } => Failure::NotFound(container.as_str().to_owned()),
         Denial::NotGranted { .. } | Denial::Forbidden { .. } => Failure::Forbidden {
@@ -132,11 +138,13 @@ pub(super) fn facility_denied(caller: &Caller, facility: Facility, denial: &Deni
 pub(super) fn refused<T: Operation>(caller: &Caller, permitted: &Permitted<T>) -> Failure {
     let Caller {
         request_id,
+        peer,
         principal,
         ..
     } = caller;
+    let revision = &caller.config.revision;
     let (verb, container) = (permitted.operation().verb(), permitted.container());
-    warn!(%request_id, %principal, %verb, %container, "too many changes are under way");
+    warn!(%request_id, %revision, %principal, %peer, %verb, %container, "too many changes are under way");
     Failure::Busy
 }
 
@@ -144,10 +152,12 @@ pub(super) fn refused<T: Operation>(caller: &Caller, permitted: &Permitted<T>) -
 pub(super) fn listed(caller: &Caller, containers: usize) {
     let Caller {
         request_id,
+        peer,
         principal,
         ..
     } = caller;
-    debug!(%request_id, %principal, containers, "admitted to a listing");
+    let revision = &caller.config.revision;
+    debug!(%request_id, %revision, %principal, %peer, containers, "admitted to a listing");
 }
 
 /// Whether a verb only reads: dashboards do that all day long.

@@ -9,11 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::audit;
 use crate::engine::Change;
 use crate::policy::ContainerName;
 
 /// The most changes at once. They outlive their callers, so the limit of connections does not hold for them.
 const MAX_CHANGES: usize = 256;
+
+// The trail has to have room for the ends of all of them and for what else is going on.
+const _: () = assert!(2 * MAX_CHANGES <= audit::CAPACITY);
 
 /// The most changes of one container that wait for their turn, with the one whose turn it is.
 const MAX_QUEUED: usize = 32;
