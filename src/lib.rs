@@ -25,7 +25,7 @@
 //! 4. The caller is a [`Principal`](policy::Principal); in this version everybody is `anonymous`.
 //! 5. Query and body become an operation: a [`Look`](engine::Look) or a [`Change`](engine::Change).
 //! 6. The [`Gateway`](gateway::Gateway) asks the [`Policy`](policy::Policy), and records the decision before anything
-//!    happens.
+//!    happens: in the log, and in the [audit trail](audit::Trail) where it is a no or something is to be changed.
 //! 7. The [`Permitted`](policy::Permitted) operation, which only the policy can make, is spent on the
 //!    [`Engine`](engine::Engine). A change runs on a task of its own, to its end.
 //! 8. The outcome is recorded, and the answer is rendered and [counted](metrics::Metrics).

@@ -264,7 +264,7 @@ mod tests {
     /// Runs something with an entry, and asserts event, outcome, status and error of the records; answers the last.
     fn check<F: Future<Output = ()> + Send + 'static>(
         run: impl FnOnce(Entry) -> F + Send + 'static,
-        expected: Value,
+        expected: &Value,
     ) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
@@ -302,7 +302,7 @@ mod tests {
             told(&records[0]),
             ["admitted".into(), Value::Null, Value::Null, Value::Null]
         );
-        assert_eq!(Value::from(told(&records[1])), expected);
+        assert_eq!(&Value::from(told(&records[1])), expected);
         assert!(records[1]["duration_ms"].is_u64(), "{text}");
     }
 
@@ -310,22 +310,22 @@ mod tests {
     fn every_end_is_told_once() {
         check(
             |entry| async move { entry.end(Ok(())).await },
-            json!(["ended", "done", 200, null]),
+            &json!(["ended", "done", 200, null]),
         );
         check(
             |entry| async move { entry.end(Err(&Failure::AlreadyRunning)).await },
-            json!(["ended", "already_running", 599, null]),
+            &json!(["ended", "already_running", 599, null]),
         );
         check(
             |entry| async move { entry.end(Err(&Failure::AlreadyStopped)).await },
-            json!(["ended", "already_stopped", 599, null]),
+            &json!(["ended", "already_stopped", 599, null]),
         );
         check(
             |entry| async move {
                 let failure = Failure::Engine(Error::Unreachable("gone".to_owned()));
                 entry.end(Err(&failure)).await;
             },
-            json!(["ended", "failed", 599, "Docker error: gone"]),
+            &json!(["ended", "failed", 599, "Docker error: gone"]),
         );
     }
 
@@ -336,7 +336,7 @@ mod tests {
                 let _entry = entry;
                 panic!("for the test");
             },
-            json!([
+            &json!([
                 "ended",
                 "interrupted",
                 599,
@@ -350,9 +350,9 @@ mod tests {
         check(
             |entry| async move {
                 let _entry = entry;
-                pending().await
+                pending::<()>().await;
             },
-            json!([
+            &json!([
                 "ended",
                 "interrupted",
                 null,

@@ -13,6 +13,8 @@
 #![expect(clippy::too_many_lines, reason = "a table is as long as it is")]
 
 mod architecture;
+mod audit;
+mod audit_ends;
 mod engines;
 mod faults;
 mod framing;

@@ -15,13 +15,13 @@ use crate::http;
 
 const GOOD: &str = "[server]\nlisten = \"127.0.0.1:0\"\n[engine]\nhost = \"unix:///nowhere/docker.sock\"\n[containers.a]\nallow = [\"status\"]\n";
 
-fn program() -> Command {
+pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_relayer-controller"));
     command.env_clear();
     command
 }
 
-fn with_file(text: &str) -> (TempDir, Command) {
+pub(crate) fn with_file(text: &str) -> (TempDir, Command) {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("relayer-controller.toml"), text).unwrap();
     let mut command = program();
@@ -29,7 +29,7 @@ fn with_file(text: &str) -> (TempDir, Command) {
     (folder, command)
 }
 
-fn check(output: &Output, code: i32, stdout: &str, stderr: &str) {
+pub(crate) fn check(output: &Output, code: i32, stdout: &str, stderr: &str) {
     let said = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{said}{complained}");
@@ -38,16 +38,17 @@ fn check(output: &Output, code: i32, stdout: &str, stderr: &str) {
 }
 
 /// A running gateway, killed at the end.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
     /// Starts it and reads its log to the line that says where it listens.
-    fn start(command: &mut Command) -> (Self, SocketAddr) {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    pub(crate) fn start(command: &mut Command) -> (Self, SocketAddr) {
+        Self::start_as_is(command.stdout(Stdio::piped()))
+    }
+
+    /// The same with standard output as the command says.
+    pub(crate) fn start_as_is(command: &mut Command) -> (Self, SocketAddr) {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         let address = loop {
@@ -66,11 +67,11 @@ impl Running {
         (Self(child), address)
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
-    fn wait(&mut self) -> Option<i32> {
+    pub(crate) fn wait(&mut self) -> Option<i32> {
         let since = Instant::now();
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {

@@ -283,7 +283,7 @@ fn a_stop_timeout_is_kept() {
 }
 
 /// Makes and starts a container `c0` that takes a second to stop.
-fn slow_to_stop(stage: &Stage) -> String {
+pub(crate) fn slow_to_stop(stage: &Stage) -> String {
     let id = stage.engine.create_with(
         &format!("{}c0", stage.prefix),
         "trap 'sleep 1; exit 0' TERM; while :; do sleep 1 & wait $!; done",
@@ -294,7 +294,7 @@ fn slow_to_stop(stage: &Stage) -> String {
 }
 
 /// Asks for a stop of `c0` and waits until the engine has been asked for it.
-fn begin_to_stop(stage: &Stage) -> TcpStream {
+pub(crate) fn begin_to_stop(stage: &Stage) -> TcpStream {
     let mut stream = connect(stage.address);
     stream
         .write_all(b"POST /container/c0/stop HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -305,7 +305,7 @@ fn begin_to_stop(stage: &Stage) -> TcpStream {
 }
 
 /// Waits, at most ten seconds, until something is so.
-fn wait(so: impl Fn() -> bool) {
+pub(crate) fn wait(mut so: impl FnMut() -> bool) {
     let since = Instant::now();
     while !so() {
         assert!(
