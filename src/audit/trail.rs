@@ -65,7 +65,7 @@ impl Trail {
         self.0.as_ref().is_some_and(|open| open.required)
     }
 
-    /// Writes a record, and waits until it is written, at most [`PATIENCE`].
+    /// Writes a record, and waits until it is written, at most 5 s.
     ///
     /// # Errors
     ///
@@ -75,7 +75,7 @@ impl Trail {
         timeout(PATIENCE, written).await.map_err(|_| Unwritten)?
     }
 
-    /// Takes a place for a record to come, which needs to wait for none then; waits for it at most [`PATIENCE`].
+    /// Takes a place for a record to come, which needs to wait for none then; waits for it at most 5 s.
     ///
     /// # Errors
     ///
@@ -97,7 +97,7 @@ impl Trail {
 pub struct Place(Option<mpsc::OwnedPermit<Line>>);
 
 impl Place {
-    /// Writes a record, and waits until it is written, at most [`PATIENCE`].
+    /// Writes a record, and waits until it is written, at most 5 s.
     ///
     /// # Errors
     ///

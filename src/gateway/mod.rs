@@ -195,7 +195,7 @@ impl Gateway {
 
     /// Records that a request was refused before it came to the law, and why and with which HTTP status.
     pub async fn refused_at_the_door(&self, door: &Door, why: &str, status: u16) {
-        let record = door.refused(&self.config.borrow().revision, why, status);
+        let record = door.refused(&self.snapshot().revision, why, status);
         self.note(&record).await;
     }
 

@@ -247,7 +247,7 @@ fn a_pipe_that_nobody_reads() {
     let callers: Vec<_> = (0..8)
         .map(|_| begin(address, "/container/c0/restart"))
         .collect();
-    for _ in 0..50 {
+    for _ in 0..20 {
         assert_eq!(
             http::ask(address, "GET", "/container/c0/status").status,
             200
