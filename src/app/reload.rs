@@ -7,7 +7,7 @@ use tokio::signal::unix::Signal;
 use tracing::{error, info, warn};
 
 use crate::config;
-use crate::config::{Config, Environment, Mistakes, Place, Watch};
+use crate::config::{Config, Environment, Mistake, Mistakes, Place, Watch};
 use crate::gateway::Gateway;
 
 /// Where the configuration came from.
@@ -87,7 +87,7 @@ async fn refuse(gateway: &Gateway, mistakes: &Mistakes) {
             "mistake in the configuration"
         );
     }
-    let all = mistakes.list().iter().map(|mistake| mistake.what());
+    let all = mistakes.list().iter().map(Mistake::what);
     let all: Vec<_> = all.collect();
     gateway.not_reloaded(&all.join("; ")).await;
     error!(
