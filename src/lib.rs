@@ -13,7 +13,7 @@
 //! | [`api`] | the REST face: requests into operations, outcomes into answers |
 //! | [`gateway`] | admit, run, record: once for each request, whichever face took it |
 //! | [`config`] | text into a [`Config`](config::Config), or every mistake in it |
-//! | [`audit`] [`authn`] [`engine`] [`metrics`] [`pretend`] [`server`] [`telemetry`] | the edges: all the input and output |
+//! | [`audit`] [`authn`] [`confine`] [`engine`] [`metrics`] [`pretend`] [`server`] [`telemetry`] | the edges: all the input and output |
 //! | [`policy`] | the law: pure, and of the standard library only |
 //!
 //! # One request
@@ -36,6 +36,7 @@ pub mod audit;
 pub mod authn;
 pub mod cli;
 pub mod config;
+pub mod confine;
 pub mod engine;
 pub mod gateway;
 pub mod metrics;

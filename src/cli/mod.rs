@@ -1,6 +1,7 @@
 //! The command line: which subcommand, with which file, and what the exit code says.
 
 mod check;
+mod confine;
 mod demo;
 mod explain;
 mod healthcheck;

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{MISTAKE, NO, YES, complain, report};
+use super::{MISTAKE, NO, YES, complain, confine, report};
 use crate::app::{App, Source};
 use crate::audit::Ending;
 use crate::config::{self, Config, Environment};
@@ -46,11 +46,15 @@ pub(super) fn run(file: &Path) -> u8 {
         engine = %config.engine.host,
         "starting"
     );
-    with_runtime(config.server.workers, serve(config, source))
+    // What is read here is out of reach afterwards.
+    let own = OwnContainer::of_process();
+    match confine::run(&source, config) {
+        Ok(config) => with_runtime(config.server.workers, serve(config, source, own)),
+        Err(code) => code,
+    }
 }
 
-async fn serve(config: Config, source: Source) -> Ended {
-    let own = OwnContainer::of_process();
+async fn serve(config: Config, source: Source, own: OwnContainer) -> Ended {
     let asks = config.policy.has_principals();
     let audit = config.audit.clone();
     let app = match App::bind(config, own.clone()).await {

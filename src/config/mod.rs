@@ -19,6 +19,7 @@ mod raw;
 mod revision;
 mod roles;
 mod syntax;
+mod user;
 mod value;
 mod verbs;
 mod watch;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::authn::Register;
+use crate::confine;
 use crate::engine;
 use crate::policy::{ContainerName, Policy};
 use crate::server;
@@ -59,6 +61,8 @@ pub struct Config {
     pub containers: BTreeMap<ContainerName, ContainerSettings>,
     /// `[server]`.
     pub server: server::Settings,
+    /// The user who serves, where root starts the gateway; `user` of `[server]`.
+    pub user: Option<confine::User>,
     /// `[engine]`.
     pub engine: engine::Settings,
     /// `[log]`.
@@ -174,6 +178,7 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Config
         register: Register::new(principals.credentials),
         containers,
         server: settings.server,
+        user: settings.user,
         engine: settings.engine,
         log: settings.log,
         files: check.files,

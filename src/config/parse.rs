@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::audit;
+use crate::confine;
 use crate::engine;
 use crate::policy::{InvalidName, Prefix};
 use crate::server;
@@ -24,6 +25,7 @@ pub(super) struct Settings {
     /// None if it is malformed.
     pub(super) prefix: Option<Prefix>,
     pub(super) server: server::Settings,
+    pub(super) user: Option<confine::User>,
     pub(super) engine: engine::Settings,
     pub(super) log: telemetry::Settings,
     pub(super) audit: audit::Settings,
@@ -37,12 +39,14 @@ impl Check<'_> {
         self.unknown(&[], &root.unknown, &known);
         let prefix = self.prefix(root.prefix);
         let server = self.table("server", root.server);
+        let user = self.user(server.user.clone());
         let engine = self.table("engine", root.engine);
         let log = self.table("log", root.log);
         let audit = self.table("audit", root.audit);
         Settings {
             prefix,
             server: self.server(server),
+            user,
             engine: self.engine(engine),
             log: self.log(log),
             audit: self.audit(audit),

@@ -55,6 +55,7 @@ pub(super) struct Server {
     pub(super) body_timeout: Field<String>,
     pub(super) shutdown_timeout: Field<String>,
     pub(super) workers: Field<i64>,
+    pub(super) user: Field<String>,
     #[serde(flatten)]
     pub(super) unknown: Unknown,
 }
@@ -185,7 +186,7 @@ pub(super) enum Form {
 }
 
 /// Every setting that a variable can give, with its table; the top of the file is the table without a name.
-pub(super) const SETTINGS: [(&str, &str, Form); 13] = [
+pub(super) const SETTINGS: &[(&str, &str, Form)] = &[
     ("", "prefix", Form::Text),
     ("server", "listen", Form::List),
     ("server", "max_connections", Form::Number),
@@ -193,6 +194,7 @@ pub(super) const SETTINGS: [(&str, &str, Form); 13] = [
     ("server", "body_timeout", Form::Text),
     ("server", "shutdown_timeout", Form::Text),
     ("server", "workers", Form::Number),
+    ("server", "user", Form::Text),
     ("engine", "host", Form::Text),
     ("engine", "timeout", Form::Text),
     ("log", "filter", Form::Text),
