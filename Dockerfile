@@ -3,7 +3,7 @@
 #   docker build -t relayer-controller .
 #
 # It runs with a read-only root, without capabilities and with no-new-privileges, see docker-compose.yml. The policy is
-# not part of the image: mount its directory at /etc/relayer-controller.
+# not part of the image: mount its directory at /etc/relayer-controller, readable for everybody.
 
 ARG RUST_VERSION=1.95
 
@@ -43,8 +43,10 @@ COPY --from=build /relayer-controller /bin/relayer-controller
 WORKDIR /etc/relayer-controller
 EXPOSE 8089
 
-# Root without any capability, unless `user:` says otherwise: it owns the engine's socket and can do nothing more. To run
-# as somebody else, give that user the socket's group: `user: "1000:<gid of /var/run/docker.sock>"`.
+# It starts as root only to find the group of the engine's socket, and becomes this user with that group: which group it
+# is differs from host to host. Changing takes the capabilities SETUID and SETGID, which are gone afterwards.
+# Started as somebody else it stays that user, who needs the group: `user: "1000:<gid of /var/run/docker.sock>"`.
+ENV RELAYER_CONTROLLER_SERVER__USER=65532
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 CMD ["/bin/relayer-controller", "healthcheck"]
 ENTRYPOINT ["/bin/relayer-controller"]

@@ -2,12 +2,16 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::process::geteuid;
+
 use super::{NO, YES, complain, report, say};
 use crate::config::{self, Environment};
+use crate::confine::User;
 use crate::server::Listen;
 
 /// How long each step may take; compose's own limit for the whole is 5 s.
@@ -41,11 +45,24 @@ fn ask(listen: &Listen) -> io::Result<()> {
             converse(stream)
         }
         Listen::Unix(path) => {
-            let stream = UnixStream::connect(path)?;
+            let stream = UnixStream::connect(path).or_else(|error| as_owner(path, error))?;
             stream.set_read_timeout(Some(TIMEOUT))?;
             stream.set_write_timeout(Some(TIMEOUT))?;
             converse(stream)
         }
+    }
+}
+
+/// Root without capabilities cannot open what belongs to another, and a gateway that has left root owns its socket: in
+/// a container it is asked as that owner.
+fn as_owner(path: &Path, error: io::Error) -> io::Result<UnixStream> {
+    let owner = path.metadata().ok();
+    match owner.and_then(|file| User::new(file.uid(), file.gid())) {
+        Some(owner) if error.kind() == io::ErrorKind::PermissionDenied && geteuid().is_root() => {
+            owner.become_with(&[]).map_err(io::Error::other)?;
+            UnixStream::connect(path)
+        }
+        Some(_) | None => Err(error),
     }
 }
 
