@@ -319,7 +319,9 @@ fn a_file_that_is_closed_to_the_user_stops_the_start() {
     let place = Place::new();
     place.socket(GROUP, 0o660);
     mode(&place.path("relayer-controller.toml"), 0o600);
-    let output = place.program(&[], "65532").output().unwrap();
+    // A program that serves instead is ended.
+    let mut program = place.program(&["timeout", "10"], "65532");
+    let output = program.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{said}");
     let says = "it belongs to 0:0 with mode 0600, and this process is 65532:65532";
