@@ -21,6 +21,7 @@ mod faults;
 mod framing;
 mod gateway;
 mod http;
+mod landlock;
 mod limits;
 mod metrics;
 mod names;
