@@ -13,7 +13,7 @@
 //! | [`api`] | the REST face: requests into operations, outcomes into answers |
 //! | [`gateway`] | admit, run, record: once for each request, whichever face took it |
 //! | [`config`] | text into a [`Config`](config::Config), or every mistake in it |
-//! | [`audit`] [`authn`] [`confine`] [`engine`] [`metrics`] [`pretend`] [`server`] [`telemetry`] | the edges: all the input and output |
+//! | [`audit`] [`authn`] [`confine`] [`engine`] [`limits`] [`metrics`] [`pretend`] [`server`] [`telemetry`] | the edges: all the input and output |
 //! | [`policy`] | the law: pure, and of the standard library only |
 //!
 //! # One request
@@ -39,6 +39,7 @@ pub mod config;
 pub mod confine;
 pub mod engine;
 pub mod gateway;
+pub mod limits;
 pub mod metrics;
 pub mod policy;
 pub mod pretend;
