@@ -2,6 +2,7 @@
 
 mod identify;
 mod input;
+mod limits;
 mod problem;
 mod reply;
 mod route;
@@ -23,6 +24,7 @@ use route::{Route, Routes};
 
 use crate::engine::Change;
 use crate::gateway::{Caller, Gateway};
+use crate::limits::Limits;
 use crate::metrics::{Format, Metrics, Now};
 use crate::policy::{ContainerName, Principal, Verb, VerbSet};
 use crate::server::{Connections, Request};
@@ -33,6 +35,7 @@ pub struct Api {
     routes: Routes,
     metrics: Arc<Metrics>,
     connections: Connections,
+    limits: Limits,
 }
 
 impl Api {
@@ -46,11 +49,13 @@ impl Api {
         metrics: Arc<Metrics>,
         connections: Connections,
     ) -> Result<Self, matchit::InsertError> {
+        let limits = Limits::new(&gateway.snapshot().limits);
         Ok(Self {
             gateway,
             routes: Routes::new()?,
             metrics,
             connections,
+            limits,
         })
     }
 
@@ -76,16 +81,17 @@ impl Api {
 
     async fn run(&self, request: Request, id: &str) -> Result<Response, Problem> {
         request.check_head()?;
-        site::check(&request.head.method, &request.head.headers)?;
-        let (row, name) = match self
-            .routes
-            .find(&request.head.method, request.head.uri.path())
-        {
+        let (method, headers) = (&request.head.method, &request.head.headers);
+        site::check(method, headers)?;
+        let route = self.routes.find(method, request.head.uri.path());
+        limits::check_address(&self.limits, &request.peer, &route)?;
+        let (row, name) = match route {
             Route::Found(row, name) => (row, name),
             Route::OtherMethod(allow) => return Err(Problem::OtherMethod(allow)),
             Route::Unknown => return Err(Problem::NoSuchPath),
         };
         let caller = self.caller(&request, id, row.needs).await?;
+        limits::check_principal(&self.limits, &caller, row.endpoint)?;
         match row.endpoint {
             Endpoint::Health => {
                 input::nothing(request).await?;

@@ -9,6 +9,8 @@ use serde_json::json;
 use super::reply::{self, Response};
 use crate::engine;
 use crate::gateway::Failure;
+use crate::limits::Wait;
+use crate::policy::Principal;
 use crate::server::Refusal;
 
 /// The media type of RFC 9457.
@@ -45,6 +47,10 @@ pub(super) enum Problem {
     Unauthorized,
     /// It would change something, and comes from a page of another site.
     CrossSite,
+    /// Too many requests from where it comes from.
+    AddressLimit(Wait),
+    /// Too many requests of this principal.
+    PrincipalLimit(Principal, Wait),
     /// A parameter or body that is not as it should be; the text names it.
     Input(String),
     /// The server did not let it through.
@@ -74,6 +80,15 @@ impl fmt::Display for Problem {
             Self::CrossSite => {
                 f.write_str("Forbidden: a page of another site cannot change anything")
             }
+            Self::AddressLimit(wait) => {
+                write!(
+                    f,
+                    "Too many requests from this address: try again in {wait}"
+                )
+            }
+            Self::PrincipalLimit(principal, wait) => {
+                write!(f, "Too many requests of {principal}: try again in {wait}")
+            }
             Self::Input(what) => f.write_str(what),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Failed(failure) => failure.fmt(f),
@@ -91,7 +106,7 @@ const fn status(failure: &Failure) -> StatusCode {
         Failure::NotFound(_) => StatusCode::NOT_FOUND,
         Failure::Forbidden { .. } | Failure::FacilityForbidden(_) => StatusCode::FORBIDDEN,
         Failure::AlreadyRunning | Failure::AlreadyStopped => StatusCode::CONFLICT,
-        Failure::Busy => StatusCode::TOO_MANY_REQUESTS,
+        Failure::Busy | Failure::CoolingDown { .. } => StatusCode::TOO_MANY_REQUESTS,
         Failure::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
         Failure::Engine(_) | Failure::Broken => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -108,19 +123,37 @@ impl Problem {
             Self::Refused(Refusal::TooSlow(_)) => StatusCode::REQUEST_TIMEOUT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::AddressLimit(_) | Self::PrincipalLimit(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed(failure) => status(failure),
         }
     }
 
-    /// Whether the same request may soon get another answer.
-    const fn is_passing(&self) -> bool {
-        use engine::Error::{TimedOut, Unreachable};
-        matches!(
-            self,
+    /// In how many seconds the same request may get another answer, where it may soon.
+    fn retry_after(&self) -> Option<u64> {
+        use engine::Error::{Garbled, NotFound, OwnContainer, Refused, TimedOut, Unreachable};
+        match self {
+            Self::AddressLimit(wait)
+            | Self::PrincipalLimit(_, wait)
+            | Self::Failed(Failure::CoolingDown { wait, .. }) => Some(wait.seconds()),
             Self::Failed(
-                Failure::Busy | Failure::Unrecorded | Failure::Engine(Unreachable(_) | TimedOut(_))
-            )
-        )
+                Failure::Busy | Failure::Unrecorded | Failure::Engine(Unreachable(_) | TimedOut(_)),
+            ) => Some(1),
+            Self::NoSuchPath
+            | Self::OtherMethod(_)
+            | Self::Unauthorized
+            | Self::CrossSite
+            | Self::Input(_)
+            | Self::Refused(_)
+            | Self::Failed(
+                Failure::NotFound(_)
+                | Failure::Forbidden { .. }
+                | Failure::FacilityForbidden(_)
+                | Failure::AlreadyRunning
+                | Failure::AlreadyStopped
+                | Failure::Engine(NotFound | OwnContainer | Refused { .. } | Garbled(_))
+                | Failure::Broken,
+            ) => None,
+        }
     }
 
     /// The answer in the form that the caller asked for.
@@ -150,8 +183,8 @@ impl Problem {
         if let Self::Refused(Refusal::TooSlow(_)) = self {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if self.is_passing() {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(RETRY_AFTER, seconds.into());
         }
         response
     }

@@ -14,7 +14,7 @@ use super::{Record, Settings};
 
 /// The most records that wait for the thread, with the places that are held for records to come. It has to be well above
 /// the number of changes that can be under way, each of which holds a place for its end.
-pub const CAPACITY: usize = 1024;
+pub const CAPACITY: usize = 8192;
 
 /// How long a record may take to be written before it counts as not written.
 const PATIENCE: Duration = Duration::from_secs(5);

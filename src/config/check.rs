@@ -211,8 +211,7 @@ impl<'a> Check<'a> {
 /// What is known to come, and must not be taken for a protection that is there already.
 fn planned(table: &[&str], name: &str) -> Option<(String, String)> {
     let promise = match (table, name) {
-        ([], "limits") | (["engine"], "tls") => "a protection that does not exist",
-        (["containers", _], "cooldown") => "a pause that does not exist",
+        (["engine"], "tls") => "a protection that does not exist",
         (["containers", _], "exec") => "commands that do not exist",
         _ => return None,
     };

@@ -84,13 +84,18 @@ impl Check<'_> {
         self.unknown_in_named(&path, &table.unknown, &CONTAINER_KEYS);
         let stop_timeout =
             self.stop_timeout(&["containers", name, "stop_timeout"], table.stop_timeout);
+        let cooldown = self.cooldown(&["containers", name, "cooldown"], table.cooldown);
         let allow = self.allow(&path, table.allow, &table.unknown)?;
         let path = ["containers", name, "allow"];
         let ceiling = Ceiling {
             allow,
             rule: self.rule(file, &path)?,
         };
-        Some((parsed?, (ceiling, ContainerSettings { stop_timeout })))
+        let settings = ContainerSettings {
+            stop_timeout,
+            cooldown,
+        };
+        Some((parsed?, (ceiling, settings)))
     }
 
     fn name(

@@ -115,7 +115,7 @@ fn variable(name: &str, value: &OsString) -> Result<Variable, Mistake> {
     };
     let rest = name.strip_prefix(PREFIX).unwrap_or(name);
     let table = rest.split("__").next().unwrap_or(rest);
-    if ["CONTAINERS", "ROLES", "PRINCIPALS", "LIMITS"].contains(&table) {
+    if ["CONTAINERS", "ROLES", "PRINCIPALS"].contains(&table) {
         return Err(mistake(
             format!("{} cannot be set by a variable", quoted(name)),
             "what is allowed is decided in the file alone; unset the variable".to_owned(),

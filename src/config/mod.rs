@@ -15,6 +15,7 @@ mod lines;
 mod mistake;
 mod parse;
 mod principals;
+mod rates;
 mod raw;
 mod revision;
 mod roles;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use crate::authn::Register;
 use crate::confine;
 use crate::engine;
+use crate::limits;
 use crate::policy::{ContainerName, Policy};
 use crate::server;
 use crate::server::Listen;
@@ -63,6 +65,8 @@ pub struct Config {
     pub server: server::Settings,
     /// The user who serves, where root starts the gateway; `user` of `[server]`.
     pub user: Option<confine::User>,
+    /// `[limits]`, but for what the server sees to.
+    pub limits: limits::Settings,
     /// `[engine]`.
     pub engine: engine::Settings,
     /// `[log]`.
@@ -119,6 +123,8 @@ pub struct ContainerSettings {
     /// How long it has to stop by itself before it is killed: whole seconds, from none at all to an hour. Without
     /// one, the container's own.
     pub stop_timeout: Option<Duration>,
+    /// How long after a change of it the next is refused: from a millisecond to an hour. Without one, not at all.
+    pub cooldown: Option<Duration>,
 }
 
 /// Reads the file and lays the environment over it.
@@ -179,6 +185,7 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Config
         containers,
         server: settings.server,
         user: settings.user,
+        limits: settings.limits,
         engine: settings.engine,
         log: settings.log,
         files: check.files,

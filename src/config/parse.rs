@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::audit;
 use crate::confine;
 use crate::engine;
+use crate::limits;
 use crate::policy::{InvalidName, Prefix};
 use crate::server;
 use crate::server::Listen;
@@ -26,6 +27,7 @@ pub(super) struct Settings {
     pub(super) prefix: Option<Prefix>,
     pub(super) server: server::Settings,
     pub(super) user: Option<confine::User>,
+    pub(super) limits: limits::Settings,
     pub(super) engine: engine::Settings,
     pub(super) log: telemetry::Settings,
     pub(super) audit: audit::Settings,
@@ -41,12 +43,19 @@ impl Check<'_> {
         let server = self.table("server", root.server);
         let user = self.user(server.user.clone());
         let engine = self.table("engine", root.engine);
+        let limits = self.table("limits", root.limits);
         let log = self.table("log", root.log);
         let audit = self.table("audit", root.audit);
+        let (limits, connections_per_address) = self.limits(limits);
+        let server = server::Settings {
+            connections_per_address,
+            ..self.server(server)
+        };
         Settings {
             prefix,
-            server: self.server(server),
+            server,
             user,
+            limits,
             engine: self.engine(engine),
             log: self.log(log),
             audit: self.audit(audit),
@@ -88,6 +97,7 @@ impl Check<'_> {
             body_timeout: body_timeout.unwrap_or(default.body_timeout),
             shutdown_timeout: shutdown_timeout.unwrap_or(default.shutdown_timeout),
             workers: workers.unwrap_or(default.workers),
+            ..default
         }
     }
 

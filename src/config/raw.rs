@@ -36,6 +36,7 @@ pub(super) struct Root {
     pub(super) prefix: Field<String>,
     pub(super) server: Field<Server>,
     pub(super) engine: Field<Engine>,
+    pub(super) limits: Field<Limits>,
     pub(super) log: Field<Log>,
     pub(super) audit: Field<Audit>,
     pub(super) containers: Field<BTreeMap<String, Field<Container>>>,
@@ -70,6 +71,19 @@ pub(super) struct Engine {
     pub(super) unknown: Unknown,
 }
 
+/// `[limits]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Limits {
+    pub(super) per_principal: Field<String>,
+    pub(super) per_address: Field<String>,
+    pub(super) connections_per_address: Field<i64>,
+    pub(super) changes: Field<i64>,
+    pub(super) changes_per_container: Field<i64>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
 /// `[log]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -96,6 +110,7 @@ pub(super) struct Audit {
 pub(super) struct Container {
     pub(super) allow: Field<Texts>,
     pub(super) stop_timeout: Field<String>,
+    pub(super) cooldown: Field<String>,
     #[serde(flatten)]
     pub(super) unknown: Unknown,
 }
@@ -197,6 +212,11 @@ pub(super) const SETTINGS: &[(&str, &str, Form)] = &[
     ("server", "user", Form::Text),
     ("engine", "host", Form::Text),
     ("engine", "timeout", Form::Text),
+    ("limits", "per_principal", Form::Text),
+    ("limits", "per_address", Form::Text),
+    ("limits", "connections_per_address", Form::Number),
+    ("limits", "changes", Form::Number),
+    ("limits", "changes_per_container", Form::Number),
     ("log", "filter", Form::Text),
     ("log", "format", Form::Text),
     ("audit", "output", Form::Text),
@@ -204,7 +224,7 @@ pub(super) const SETTINGS: &[(&str, &str, Form)] = &[
 ];
 
 /// The keys of `[containers.NAME]`.
-pub(super) const CONTAINER_KEYS: [&str; 2] = ["allow", "stop_timeout"];
+pub(super) const CONTAINER_KEYS: [&str; 3] = ["allow", "stop_timeout", "cooldown"];
 
 /// The keys of `[roles.NAME]`.
 pub(super) const ROLE_KEYS: [&str; 4] = ["allow", "forbid", "containers", "gateway"];
@@ -214,9 +234,10 @@ pub(super) const PRINCIPAL_KEYS: [&str; 6] =
     ["token", "token_file", "certificate", "uid", "gid", "roles"];
 
 /// The tables of the file.
-pub(super) const TABLES: [&str; 7] = [
+pub(super) const TABLES: [&str; 8] = [
     "server",
     "engine",
+    "limits",
     "log",
     "audit",
     "containers",

@@ -117,6 +117,7 @@ impl Entry {
                 | Failure::FacilityForbidden(_)
                 | Failure::Engine(_)
                 | Failure::Busy
+                | Failure::CoolingDown { .. }
                 | Failure::Unrecorded
                 | Failure::Broken,
             ) => Outcome::Failed,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::engine;
+use crate::limits::Wait;
 use crate::policy::{ContainerName, Facility, Verb};
 
 /// Why a request was not carried out.
@@ -29,6 +30,13 @@ pub enum Failure {
     Busy,
     /// The audit trail is required, and has not taken the record of it. Nothing was done.
     Unrecorded,
+    /// The container was changed too short a time ago.
+    CoolingDown {
+        /// Which one.
+        container: ContainerName,
+        /// Until it may be changed again.
+        wait: Wait,
+    },
     /// A fault of the gateway's own. What became of the request is not known.
     Broken,
 }
@@ -49,6 +57,9 @@ impl fmt::Display for Failure {
             Self::Busy => f.write_str("Too many changes are under way: try again later"),
             Self::Unrecorded => {
                 f.write_str("Audit record could not be written: see the log of relayer-controller")
+            }
+            Self::CoolingDown { container, wait } => {
+                write!(f, "{container} is cooling down: try again in {wait}")
             }
             Self::Broken => f.write_str("Internal error: see the log of relayer-controller"),
         }

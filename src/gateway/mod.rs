@@ -1,12 +1,13 @@
 //! Admit, run, record: the one way from a request to the engine, whichever face took the request.
 
+mod cooldown;
 mod entry;
 mod failure;
 mod receipt;
 mod turn;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -15,6 +16,7 @@ pub use entry::Door;
 pub use failure::Failure;
 pub use receipt::Caller;
 
+use cooldown::Cooldowns;
 use entry::Entry;
 use receipt::Receipt;
 use turn::Turns;
@@ -36,6 +38,7 @@ pub struct Gateway {
     trail: Trail,
     changes: TaskTracker,
     turns: Turns,
+    cooldowns: Cooldowns,
 }
 
 impl Gateway {
@@ -43,13 +46,15 @@ impl Gateway {
     /// law says.
     #[must_use]
     pub fn new(config: Arc<Config>, engine: Engine, trail: Trail, metrics: Arc<Metrics>) -> Self {
+        let turns = Turns::new(config.limits.changes, config.limits.changes_per_container);
         Self {
             config: watch::Sender::new(config),
             engine: Arc::new(engine),
             metrics,
             trail,
             changes: TaskTracker::new(),
-            turns: Turns::new(),
+            turns,
+            cooldowns: Cooldowns::default(),
         }
     }
 
@@ -145,8 +150,8 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// A denial, the engine's, that it was so already, that too many changes are under way, or that there would be no
-    /// record of it.
+    /// A denial, the engine's, that it was so already, that too many changes are under way, that the container is
+    /// cooling down, or that there would be no record of it.
     pub async fn change(
         &self,
         caller: &Caller,
@@ -160,15 +165,37 @@ impl Gateway {
             self.note(&record).await;
             return Err(failure);
         };
+        let settings = caller.config.containers.get(name);
+        let cooldown = settings.and_then(|settings| settings.cooldown);
+        let mark = match self.cooldowns.admit(name, cooldown, Instant::now()) {
+            Ok(mark) => mark,
+            Err(wait) => {
+                let failure = receipt::cooling_down(caller, &permitted, wait);
+                let record = entry::refused(caller, &permitted, &failure);
+                self.note(&record).await;
+                return Err(failure);
+            }
+        };
         let (trail, status_of) = (self.trail.clone(), caller.status_of);
         let admitted = entry::admitted(caller, &permitted);
         let receipt = Receipt::admitted(caller, &permitted);
         let engine = Arc::clone(&self.engine);
         let run = async move {
-            let entry = Entry::begin(&trail, admitted, status_of).await?;
+            let entry = match Entry::begin(&trail, admitted, status_of).await {
+                Ok(entry) => entry,
+                Err(failure) => {
+                    if let Some(mark) = mark {
+                        mark.take_back();
+                    }
+                    return Err(failure);
+                }
+            };
             let turn = place.turn().await;
             let result = engine.change(permitted).await;
             drop(turn);
+            if let Some(mark) = mark {
+                mark.settle(&result);
+            }
             let answer = receipt.close(result).and_then(|outcome| match outcome {
                 Outcome::Done => Ok(()),
                 Outcome::AlreadyRunning => Err(Failure::AlreadyRunning),

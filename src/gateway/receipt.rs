@@ -8,6 +8,7 @@ use tracing::{debug, info, warn};
 use super::Failure;
 use crate::config::Config;
 use crate::engine::Error;
+use crate::limits::Wait;
 use crate::policy::{ContainerName, Denial, Facility, Operation, Permitted, Principal, Verb};
 use crate::server::Peer;
 
@@ -146,6 +147,22 @@ pub(super) fn refused<T: Operation>(caller: &Caller, permitted: &Permitted<T>) -
     let (verb, container) = (permitted.operation().verb(), permitted.container());
     warn!(%request_id, %revision, %principal, %peer, %verb, %container, "too many changes are under way");
     Failure::Busy
+}
+
+/// Records that the law said yes, and that the container was changed too short a time ago.
+pub(super) fn cooling_down<T: Operation>(
+    caller: &Caller,
+    permitted: &Permitted<T>,
+    wait: Wait,
+) -> Failure {
+    let Caller {
+        request_id,
+        principal,
+        ..
+    } = caller;
+    let (verb, container) = (permitted.operation().verb(), permitted.container().clone());
+    info!(%request_id, %principal, %verb, %container, %wait, "cooling down");
+    Failure::CoolingDown { container, wait }
 }
 
 /// Records that the law let so many containers be listed.

@@ -11,21 +11,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::audit;
 use crate::engine::Change;
+use crate::limits;
 use crate::policy::ContainerName;
 
-/// The most changes at once. They outlive their callers, so the limit of connections does not hold for them.
-const MAX_CHANGES: usize = 256;
-
-// The trail has to have room for the ends of all of them and for what else is going on.
-const _: () = assert!(2 * MAX_CHANGES <= audit::CAPACITY);
-
-/// The most changes of one container that wait for their turn, with the one whose turn it is.
-const MAX_QUEUED: usize = 32;
+// The trail has to have room for the ends of all changes and for what else is going on.
+const _: () = assert!(2 * limits::MOST_CHANGES <= audit::CAPACITY);
 
 /// Whose turn it is, by container. As many queues as there are managed containers, at most.
 pub(super) struct Turns {
     places: Arc<Semaphore>,
     queues: Mutex<HashMap<ContainerName, Queue>>,
+    per_container: usize,
 }
 
 /// The queue of one container.
@@ -42,10 +38,13 @@ pub(super) struct Place {
 }
 
 impl Turns {
-    pub(super) fn new() -> Self {
+    /// For so many changes at once, of which so many can be of one container: the one whose turn it is, and those that
+    /// wait. Changes outlive their callers, so the limit of connections does not hold for them.
+    pub(super) fn new(changes: usize, per_container: usize) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(MAX_CHANGES)),
+            places: Arc::new(Semaphore::new(changes)),
             queues: Mutex::default(),
+            per_container,
         }
     }
 
@@ -67,7 +66,7 @@ impl Turns {
     fn queue(&self, container: &ContainerName) -> Queue {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || Queue {
-            places: Arc::new(Semaphore::new(MAX_QUEUED)),
+            places: Arc::new(Semaphore::new(self.per_container)),
             turn: Arc::new(Semaphore::new(1)),
         };
         queues.entry(container.clone()).or_insert_with(new).clone()

@@ -18,6 +18,9 @@ use buckets::Buckets;
 
 use crate::policy::Principal;
 
+/// The most that `limits.changes` can be.
+pub const MOST_CHANGES: usize = 4096;
+
 /// The `[limits]` table, but for `connections_per_address`, which is the server's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {

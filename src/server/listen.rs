@@ -13,6 +13,9 @@ pub struct Settings {
     pub listen: Vec<Listen>,
     /// The most connections at once, over all listeners; further ones wait in the kernel's queue.
     pub max_connections: usize,
+    /// The most connections at once from one address, where an IPv6 address counts by its /64 and a Unix socket by the
+    /// user at its other end; further ones are closed. `None`: any number.
+    pub connections_per_address: Option<usize>,
     /// How long a connection may take to send the head of a request, or be idle before it.
     pub header_timeout: Duration,
     /// How long a request may take to send its body, and a client to take the next piece of an answer.
@@ -29,6 +32,7 @@ impl Default for Settings {
         Self {
             listen: vec![Listen::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8089)))],
             max_connections: 2048,
+            connections_per_address: None,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(30),

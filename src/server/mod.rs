@@ -1,6 +1,7 @@
 //! Edge: the accept loop. It lets requests in within limits, numbers them, and hands them to whoever answers them.
 
 mod connection;
+mod crowd;
 mod listen;
 mod listener;
 mod peer;
@@ -26,6 +27,7 @@ pub use peer::{Peer, PeerAddress};
 pub use request::{MAX_BODY_BYTES, MAX_HEAD_BYTES, Refusal, Request, RequestId};
 
 use connection::Stream;
+use crowd::{Crowd, Seat};
 use listener::Listener;
 
 /// How long to wait before accepting again when the kernel could not give us a connection.
@@ -81,6 +83,7 @@ impl Server {
     {
         let accepting = Accepting {
             permits: Arc::new(Semaphore::new(self.settings.max_connections)),
+            crowd: Crowd::new(self.settings.connections_per_address),
             settings: self.settings,
             listeners: self.listeners,
             tasks: self.tasks,
@@ -104,12 +107,15 @@ impl Connections {
         self.0.len()
     }
 }
+/// What a connection holds while it lasts.
+type Place = (OwnedSemaphorePermit, Seat);
 
 /// The accept loop over all listeners.
 struct Accepting {
     settings: Arc<Settings>,
     listeners: Vec<Listener>,
     permits: Arc<Semaphore>,
+    crowd: Crowd,
     tasks: TaskTracker,
     /// When the log last said that all connections are taken.
     noticed: Option<Instant>,
@@ -124,12 +130,12 @@ impl Accepting {
     {
         while let Some(accepted) = stop.run_until_cancelled(self.accept()).await {
             match accepted {
-                Ok((stream, peer, permit)) => {
+                Ok((stream, peer, place)) => {
                     let (handler, stop) = (Arc::clone(&handler), stop.clone());
                     let settings = Arc::clone(&self.settings);
                     self.tasks.spawn(async move {
                         connection::serve(stream, peer, &settings, handler.as_ref(), &stop).await;
-                        drop(permit);
+                        drop(place);
                     });
                 }
                 Err(error) => {
@@ -141,7 +147,7 @@ impl Accepting {
     }
 
     /// Waits for a free place, and only then for a connection: one that we have no place for stays with the kernel.
-    async fn accept(&mut self) -> io::Result<(Stream, Peer, OwnedSemaphorePermit)> {
+    async fn accept(&mut self) -> io::Result<(Stream, Peer, Place)> {
         let is_silent = |at: Instant| at.elapsed() < FULL_NOTICE;
         if self.permits.available_permits() == 0 && !self.noticed.is_some_and(is_silent) {
             self.noticed = Some(Instant::now());
@@ -152,8 +158,12 @@ impl Accepting {
         }
         let permits = Arc::clone(&self.permits);
         let permit = permits.acquire_owned().await.map_err(io::Error::other)?;
-        let (stream, peer) = poll_fn(|cx| self.poll_accept(cx)).await?;
-        Ok((stream, peer, permit))
+        loop {
+            let (stream, peer) = poll_fn(|cx| self.poll_accept(cx)).await?;
+            if let Some(seat) = self.crowd.seat(&peer.address) {
+                return Ok((stream, peer, (permit, seat)));
+            }
+        }
     }
 
     /// A connection of whichever listener has one; it goes to the end of the line, so that none is starved.

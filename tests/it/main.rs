@@ -27,6 +27,7 @@ mod metrics;
 mod names;
 mod principals;
 mod program;
+mod rates;
 mod reach;
 mod recorder;
 mod reload;

@@ -33,6 +33,8 @@ fn the_environment_lies_over_the_file() {
         "RELAYER_CONTROLLER_SERVER__LISTEN=127.0.0.1:1, unix:/x",
         "RELAYER_CONTROLLER_SERVER__MAX_CONNECTIONS=100",
         "RELAYER_CONTROLLER_ENGINE__TIMEOUT=1m 30s",
+        "RELAYER_CONTROLLER_LIMITS__PER_PRINCIPAL=20/m",
+        "RELAYER_CONTROLLER_LIMITS__CHANGES=3",
         "RELAYER_CONTROLLER_LOG__FORMAT=json",
         "RELAYER_CONTROLLER_CONFIG=/etc/x.toml",
         "HOME=/root",
@@ -50,6 +52,8 @@ fn the_environment_lies_over_the_file() {
         (100, 3)
     );
     assert_eq!(config.engine.timeout, Duration::from_secs(90));
+    assert_eq!(config.limits.per_principal, "20/m".parse().ok());
+    assert_eq!(config.limits.changes, 3);
 }
 
 /// Each layer may give a part of what only makes sense together.

@@ -1,5 +1,6 @@
 //! The file that is shipped is its own documentation, so it must be right, and say what the defaults are.
 
+use crate::limits;
 use crate::policy::{ContainerName, Verb};
 use crate::server;
 
@@ -33,15 +34,40 @@ fn it_manages_five_containers() {
     assert_eq!(kick.stop_timeout, Some(std::time::Duration::from_secs(10)));
 }
 
-#[test]
-fn what_it_shows_in_comments_are_the_defaults() {
+/// What is none unless it is said, or depends on the machine; the file shows an example.
+const WITHOUT_DEFAULT: [&str; 5] = [
+    "workers",
+    "per_principal",
+    "per_address",
+    "connections_per_address",
+    "cooldown",
+];
+
+/// The file with what it shows in comments, but for these keys.
+fn spelled_out(except: &[&str]) -> String {
     let setting = |line: &str| {
-        let rest = line
-            .strip_prefix("# ")
-            .filter(|rest| rest.contains(" = ") && !rest.starts_with("workers"));
+        let rest = line.strip_prefix("# ").filter(|rest| {
+            let key = rest.split_once(" = ").map(|(key, _)| key);
+            key.is_some_and(|key| !except.contains(&key))
+        });
         rest.unwrap_or(line).to_owned()
     };
-    let spelled_out: String = SHIPPED.lines().map(|line| setting(line) + "\n").collect();
+    SHIPPED.lines().map(|line| setting(line) + "\n").collect()
+}
+
+#[test]
+fn what_it_shows_in_comments_is_right() {
+    let config = super::read(&spelled_out(&[]), &[]).unwrap();
+    let (limits, kick) = (&config.limits, &"ffmpeg-kick".parse().unwrap());
+    assert!(limits.per_principal.is_some() && limits.per_address.is_some());
+    assert_eq!(config.server.connections_per_address, Some(256));
+    let cooldown = Some(std::time::Duration::from_secs(2));
+    assert_eq!(config.containers[kick].cooldown, cooldown);
+}
+
+#[test]
+fn what_it_shows_in_comments_are_the_defaults() {
+    let spelled_out = spelled_out(&WITHOUT_DEFAULT);
     assert!(
         spelled_out.contains("\nmax_connections = "),
         "{spelled_out}"
@@ -57,6 +83,8 @@ fn what_it_shows_in_comments_are_the_defaults() {
         (config.server, config.engine, config.log),
         (same.server.clone(), same.engine, same.log)
     );
+    assert_eq!(config.limits, same.limits);
+    assert_eq!(same.limits, limits::Settings::default());
     let listen = vec!["0.0.0.0:8089".parse().unwrap()];
     assert_eq!(
         same.server,

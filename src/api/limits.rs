@@ -1,0 +1,47 @@
+//! The rates of requests, where the API asks for them.
+
+use super::problem::Problem;
+use super::route::{Endpoint, Route};
+use crate::gateway::Caller;
+use crate::limits::{Address, Limits};
+use crate::server::{Peer, PeerAddress};
+
+/// Counts a request from this peer's address. A health check is not counted: a crowd must not make it fail.
+///
+/// # Errors
+///
+/// Where it is one too many.
+pub(super) fn check_address(limits: &Limits, peer: &Peer, route: &Route) -> Result<(), Problem> {
+    if matches!(route, Route::Found(row, _) if row.endpoint == Endpoint::Health) {
+        return Ok(());
+    }
+    limits
+        .check_address(address(peer))
+        .map_err(Problem::AddressLimit)
+}
+
+/// Counts a request of this principal, with the same exception.
+///
+/// # Errors
+///
+/// Where it is one too many.
+pub(super) fn check_principal(
+    limits: &Limits,
+    caller: &Caller,
+    endpoint: Endpoint,
+) -> Result<(), Problem> {
+    if endpoint == Endpoint::Health {
+        return Ok(());
+    }
+    limits
+        .check_principal(&caller.principal)
+        .map_err(|wait| Problem::PrincipalLimit(caller.principal.clone(), wait))
+}
+
+/// Where a peer counts as coming from.
+pub(super) fn address(peer: &Peer) -> Address {
+    match peer.address {
+        PeerAddress::Tcp(address) => Address::ip(address.ip()),
+        PeerAddress::Unix { uid, .. } => Address::user(uid),
+    }
+}
