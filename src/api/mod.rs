@@ -1,5 +1,6 @@
 //! The REST face: a request becomes an operation, what became of it becomes an answer.
 
+mod cors;
 mod identify;
 mod input;
 mod limits;
@@ -16,12 +17,14 @@ use hyper::header::HeaderValue;
 
 pub use route::{Action, Endpoint, Need, ROWS, Row};
 
+use cors::Cors;
 use identify::Who;
 use input::Parameters;
 use problem::{Form, Problem, accepts};
 use reply::{Changed, Container, Containers, Ready, Response, Whoami};
 use route::{Route, Routes};
 
+use crate::config::Config;
 use crate::engine::Change;
 use crate::gateway::{Caller, Gateway};
 use crate::limits::Limits;
@@ -67,10 +70,13 @@ impl Api {
             .counted_as(&request.head.method, request.head.uri.path());
         let id = request.id.to_string();
         let form = Form::asked_by(&request.head.headers);
-        let mut response = match self.run(request, &id).await {
+        let config = self.gateway.snapshot();
+        let cors = Cors::of(&request.head.headers, &config.browsers);
+        let mut response = match self.run(request, &id, config, &cors).await {
             Ok(response) => response,
             Err(problem) => problem.render(form),
         };
+        cors.mark(&mut response);
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert("x-request-id", id);
         }
@@ -79,18 +85,32 @@ impl Api {
         response
     }
 
-    async fn run(&self, request: Request, id: &str) -> Result<Response, Problem> {
+    async fn run(
+        &self,
+        request: Request,
+        id: &str,
+        config: Arc<Config>,
+        cors: &Cors,
+    ) -> Result<Response, Problem> {
         request.check_head()?;
         let (method, headers) = (&request.head.method, &request.head.headers);
-        site::check(method, headers)?;
+        if !cors.is_listed() {
+            site::check(method, headers)?;
+        }
         let route = self.routes.find(method, request.head.uri.path());
         limits::check_address(&self.limits, &request.peer, &route)?;
         let (row, name) = match route {
             Route::Found(row, name) => (row, name),
-            Route::OtherMethod(allow) => return Err(Problem::OtherMethod(allow)),
+            Route::OtherMethod(allow) => {
+                let preflight = cors.preflight(method, headers, &allow);
+                return preflight.ok_or(Problem::OtherMethod(allow));
+            }
             Route::Unknown => return Err(Problem::NoSuchPath),
         };
-        let caller = self.caller(&request, id, row.needs).await?;
+        let caller = self.caller(&request, id, row.needs, config).await?;
+        if row.endpoint != Endpoint::Health && caller.principal.is_anonymous() {
+            site::check_host(&request.head, &caller.config.browsers.hosts)?;
+        }
         limits::check_principal(&self.limits, &caller, row.endpoint)?;
         match row.endpoint {
             Endpoint::Health => {
@@ -128,8 +148,13 @@ impl Api {
     }
 
     /// Who asks, under one snapshot of the configuration.
-    async fn caller(&self, request: &Request, id: &str, needs: Need) -> Result<Caller, Problem> {
-        let config = self.gateway.snapshot();
+    async fn caller(
+        &self,
+        request: &Request,
+        id: &str,
+        needs: Need,
+        config: Arc<Config>,
+    ) -> Result<Caller, Problem> {
         let principal = match identify::identify(request, &config.policy, &config.register) {
             Who::Known(principal) => principal,
             Who::Unknown if needs == Need::Nothing => Principal::anonymous(),

@@ -47,6 +47,8 @@ pub(super) enum Problem {
     Unauthorized,
     /// It would change something, and comes from a page of another site.
     CrossSite,
+    /// Its `Host` is a name by which this gateway is not called.
+    ForeignHost(String),
     /// Too many requests from where it comes from.
     AddressLimit(Wait),
     /// Too many requests of this principal.
@@ -80,6 +82,10 @@ impl fmt::Display for Problem {
             Self::CrossSite => {
                 f.write_str("Forbidden: a page of another site cannot change anything")
             }
+            Self::ForeignHost(host) => write!(
+                f,
+                "Forbidden: the host {host} is not listed in server.hosts of the configuration"
+            ),
             Self::AddressLimit(wait) => {
                 write!(
                     f,
@@ -122,7 +128,7 @@ impl Problem {
             Self::Refused(Refusal::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Refused(Refusal::TooSlow(_)) => StatusCode::REQUEST_TIMEOUT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::CrossSite | Self::ForeignHost(_) => StatusCode::FORBIDDEN,
             Self::AddressLimit(_) | Self::PrincipalLimit(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed(failure) => status(failure),
         }
@@ -142,6 +148,7 @@ impl Problem {
             | Self::OtherMethod(_)
             | Self::Unauthorized
             | Self::CrossSite
+            | Self::ForeignHost(_)
             | Self::Input(_)
             | Self::Refused(_)
             | Self::Failed(

@@ -55,6 +55,13 @@ pub(super) struct Whoami<'caller> {
     pub(super) containers: BTreeMap<&'caller str, Vec<&'static str>>,
 }
 
+/// An answer without a body.
+pub(super) fn nothing(status: StatusCode) -> Response {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}
+
 /// An answer in JSON.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     json_as("application/json", status, value)

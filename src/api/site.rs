@@ -1,9 +1,15 @@
-//! Browsers: a page of another site cannot change anything through its visitor's browser.
+//! Browsers: a page of another site cannot change anything through its visitor's browser, nor pass for our own.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use hyper::header::{HOST, ORIGIN};
+use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Method};
 
 use super::problem::Problem;
+use crate::config::Host;
+use crate::server::Refusal;
 
 /// Checks that a request which may change something does not come from a page of another site.
 ///
@@ -14,7 +20,8 @@ use super::problem::Problem;
 ///
 /// [`Problem::CrossSite`].
 pub(super) fn check(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
-    if method == Method::GET || method == Method::HEAD {
+    // Nothing answers OPTIONS but the preflight, which changes nothing.
+    if [Method::GET, Method::HEAD, Method::OPTIONS].contains(method) {
         return Ok(());
     }
     let text = |name| {
@@ -39,11 +46,150 @@ pub(super) fn check(method: &Method, headers: &HeaderMap) -> Result<(), Problem>
     }
 }
 
+/// Checks that a request calls this gateway by one of its own names.
+///
+/// SECURITY: whoever owns a domain can let its name lead to any address, loopback included, after a browser has loaded
+/// a page from there (DNS rebinding). To the browser the page is then our own: it may change things and read answers. But
+/// the browser says by which name it calls, and nobody else owns names without a dot, `localhost`, or an IP address.
+///
+/// # Errors
+///
+/// [`Problem::ForeignHost`], or that it is no name at all.
+pub(super) fn check_host(head: &Parts, hosts: &[Host]) -> Result<(), Problem> {
+    let sent = head
+        .headers
+        .get(HOST)
+        .map(|host| host.to_str().unwrap_or("?"));
+    let target = head.uri.authority().map(Authority::as_str);
+    for authority in sent.into_iter().chain(target) {
+        let Some(name) = name(authority) else {
+            return Err(Refusal::Malformed("the Host is no name of a host").into());
+        };
+        if is_foreign(name) && !hosts.iter().any(|host| host.is(name)) {
+            return Err(Problem::ForeignHost(name.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// The name in `name` or `name:port`; `None` where it is neither. It may be empty, as clients without a name send it.
+fn name(authority: &str) -> Option<&str> {
+    let (name, port) = match authority.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, port),
+        Some(_) | None => (authority, ""),
+    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let is_name = name.bytes().all(plain) || ipv6(name).is_some();
+    (is_name && port.bytes().all(|byte| byte.is_ascii_digit())).then_some(name)
+}
+
+/// Whether a name may be anybody's.
+fn is_foreign(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_local = name.to_ascii_lowercase().ends_with(".localhost");
+    let is_address = name.parse::<Ipv4Addr>().is_ok() || ipv6(name).is_some();
+    name.contains('.') && !is_local && !is_address
+}
+
+fn ipv6(text: &str) -> Option<Ipv6Addr> {
+    let inside = text.strip_prefix('[')?.strip_suffix(']')?;
+    inside.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use hyper::{HeaderMap, Method};
+    use hyper::{HeaderMap, Method, Request};
 
-    use super::check;
+    use super::{check, check_host};
+    use crate::config::{Environment, parse};
+
+    fn check_called(host: &str, target: &str, expected: &str) {
+        let text =
+            "[server]\nhosts = [\"Relay.Example.org\"]\n[containers.a]\nallow = [\"status\"]\n";
+        let config = parse("x.toml", text, &Environment::default()).unwrap();
+        let request = Request::builder().uri(target).header("host", host).body(());
+        let (head, ()) = request.unwrap().into_parts();
+        let told = match check_host(&head, &config.browsers.hosts) {
+            Ok(()) => String::new(),
+            Err(problem) => problem.to_string(),
+        };
+        let expected = match expected {
+            "" => String::new(),
+            "?" => "Bad request: the Host is no name of a host".to_owned(),
+            name => format!(
+                "Forbidden: the host {name} is not listed in server.hosts of the configuration"
+            ),
+        };
+        assert_eq!(told, expected, "{host} {target}");
+    }
+
+    #[test]
+    fn by_which_names_it_is_called() {
+        for own in [
+            "",
+            "gateway",
+            "gateway:8089",
+            "relayer_controller",
+            "localhost",
+            "LOCALHOST:1",
+            "localhost.",
+            "relay.localhost:8089",
+            "127.0.0.1",
+            "10.0.0.7:8089",
+            "[::1]",
+            "[::1]:8089",
+            "[fe80::1]:",
+            "relay.example.org",
+            "RELAY.example.org.:443",
+        ] {
+            check_called(own, "/", "");
+        }
+        for (foreign, name) in [
+            ("evil.example", "evil.example"),
+            ("evil.example:8089", "evil.example"),
+            ("evil.example.", "evil.example."),
+            (
+                "relay.example.org.evil.example",
+                "relay.example.org.evil.example",
+            ),
+            ("xrelay.example.org", "xrelay.example.org"),
+            ("example.org", "example.org"),
+            ("relay.example.org..", "relay.example.org.."),
+            ("localhost.evil.example", "localhost.evil.example"),
+            ("evillocalhost.example", "evillocalhost.example"),
+            ("127.0.0.1.evil.example", "127.0.0.1.evil.example"),
+            ("127.1", "127.1"),
+            ("0x7f.0.0.1", "0x7f.0.0.1"),
+            ("..", ".."),
+        ] {
+            check_called(foreign, "/", name);
+        }
+        for broken in [
+            "a b",
+            "x@y",
+            "evil.example@localhost",
+            "localhost/evil.example",
+            "a,b",
+            "localhost:80:80",
+            "localhost:x",
+            "::1",
+            "[::1",
+            "[evil.example]",
+            "[::1]x",
+            "m\u{fc}ller",
+            "a%2eb",
+        ] {
+            check_called(broken, "/", "?");
+        }
+    }
+
+    #[test]
+    fn both_names_count() {
+        check_called("gateway", "http://gateway/health", "");
+        check_called("gateway", "http://evil.example/health", "evil.example");
+        check_called("evil.example", "http://gateway/health", "evil.example");
+        check_called("gateway", "http://relay.example.org:8089/health", "");
+    }
 
     #[test]
     fn who_may_change_something() {

@@ -4,6 +4,7 @@
 //! default, and a value in the file is checked even where a variable overrides it.
 
 mod audit;
+mod browsers;
 mod check;
 mod containers;
 mod credentials;
@@ -38,6 +39,7 @@ use crate::server;
 use crate::server::Listen;
 use crate::telemetry;
 
+pub use browsers::{Browsers, Host, Origin};
 pub use environment::Environment;
 pub use mistake::{Mistake, Mistakes, Place};
 pub use revision::Revision;
@@ -65,6 +67,8 @@ pub struct Config {
     pub server: server::Settings,
     /// The user who serves, where root starts the gateway; `user` of `[server]`.
     pub user: Option<confine::User>,
+    /// Which browsers are served: `hosts` and `cors` of `[server]`.
+    pub browsers: Browsers,
     /// `[limits]`, but for what the server sees to.
     pub limits: limits::Settings,
     /// `[engine]`.
@@ -185,6 +189,7 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Config
         containers,
         server: settings.server,
         user: settings.user,
+        browsers: settings.browsers,
         limits: settings.limits,
         engine: settings.engine,
         log: settings.log,

@@ -11,6 +11,7 @@ use crate::server;
 use crate::server::Listen;
 use crate::telemetry;
 
+use super::browsers::Browsers;
 use super::check::Check;
 use super::document::Part;
 use super::environment::PROJECT;
@@ -27,6 +28,7 @@ pub(super) struct Settings {
     pub(super) prefix: Option<Prefix>,
     pub(super) server: server::Settings,
     pub(super) user: Option<confine::User>,
+    pub(super) browsers: Browsers,
     pub(super) limits: limits::Settings,
     pub(super) engine: engine::Settings,
     pub(super) log: telemetry::Settings,
@@ -46,6 +48,7 @@ impl Check<'_> {
         let limits = self.table("limits", root.limits);
         let log = self.table("log", root.log);
         let audit = self.table("audit", root.audit);
+        let browsers = self.browsers(&server);
         let (limits, connections_per_address) = self.limits(limits);
         let server = server::Settings {
             connections_per_address,
@@ -55,6 +58,7 @@ impl Check<'_> {
             prefix,
             server,
             user,
+            browsers,
             limits,
             engine: self.engine(engine),
             log: self.log(log),

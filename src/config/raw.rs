@@ -57,6 +57,8 @@ pub(super) struct Server {
     pub(super) shutdown_timeout: Field<String>,
     pub(super) workers: Field<i64>,
     pub(super) user: Field<String>,
+    pub(super) hosts: Field<OneOrMore<String>>,
+    pub(super) cors: Field<OneOrMore<String>>,
     #[serde(flatten)]
     pub(super) unknown: Unknown,
 }
@@ -210,6 +212,8 @@ pub(super) const SETTINGS: &[(&str, &str, Form)] = &[
     ("server", "shutdown_timeout", Form::Text),
     ("server", "workers", Form::Number),
     ("server", "user", Form::Text),
+    ("server", "hosts", Form::List),
+    ("server", "cors", Form::List),
     ("engine", "host", Form::Text),
     ("engine", "timeout", Form::Text),
     ("limits", "per_principal", Form::Text),

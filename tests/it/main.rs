@@ -15,6 +15,7 @@
 mod architecture;
 mod audit;
 mod audit_ends;
+mod browsers;
 mod confine;
 mod engines;
 mod faults;

@@ -35,6 +35,7 @@ fn the_environment_lies_over_the_file() {
         "RELAYER_CONTROLLER_ENGINE__TIMEOUT=1m 30s",
         "RELAYER_CONTROLLER_LIMITS__PER_PRINCIPAL=20/m",
         "RELAYER_CONTROLLER_LIMITS__CHANGES=3",
+        "RELAYER_CONTROLLER_SERVER__CORS=https://a.example, https://b.example",
         "RELAYER_CONTROLLER_LOG__FORMAT=json",
         "RELAYER_CONTROLLER_CONFIG=/etc/x.toml",
         "HOME=/root",
@@ -53,7 +54,10 @@ fn the_environment_lies_over_the_file() {
     );
     assert_eq!(config.engine.timeout, Duration::from_secs(90));
     assert_eq!(config.limits.per_principal, "20/m".parse().ok());
-    assert_eq!(config.limits.changes, 3);
+    assert_eq!(
+        (config.limits.changes, config.browsers.origins.len()),
+        (3, 2)
+    );
 }
 
 /// Each layer may give a part of what only makes sense together.

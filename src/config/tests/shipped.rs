@@ -35,8 +35,10 @@ fn it_manages_five_containers() {
 }
 
 /// What is none unless it is said, or depends on the machine; the file shows an example.
-const WITHOUT_DEFAULT: [&str; 5] = [
+const WITHOUT_DEFAULT: [&str; 7] = [
     "workers",
+    "hosts",
+    "cors",
     "per_principal",
     "per_address",
     "connections_per_address",
@@ -58,6 +60,8 @@ fn spelled_out(except: &[&str]) -> String {
 #[test]
 fn what_it_shows_in_comments_is_right() {
     let config = super::read(&spelled_out(&[]), &[]).unwrap();
+    let browsers = &config.browsers;
+    assert_eq!((browsers.hosts.len(), browsers.origins.len()), (1, 1));
     let (limits, kick) = (&config.limits, &"ffmpeg-kick".parse().unwrap());
     assert!(limits.per_principal.is_some() && limits.per_address.is_some());
     assert_eq!(config.server.connections_per_address, Some(256));
