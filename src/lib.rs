@@ -14,7 +14,7 @@
 //! | [`gateway`] | admit, run, record: once for each request, whichever face took it |
 //! | [`config`] | text into a [`Config`](config::Config), or every mistake in it |
 //! | [`audit`] [`authn`] [`confine`] [`engine`] [`limits`] [`metrics`] [`pretend`] [`server`] [`telemetry`] | the edges: all the input and output |
-//! | [`policy`] | the law: pure, and of the standard library only |
+//! | [`policy`] [`tls`] | the law: pure, and of the standard library only; beside it, certificates and keys out of files |
 //!
 //! # One request
 //!
@@ -45,3 +45,4 @@ pub mod policy;
 pub mod pretend;
 pub mod server;
 pub mod telemetry;
+pub mod tls;
