@@ -5,11 +5,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::geteuid;
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, Error as TlsError,
+    StreamOwned,
+};
 
-use super::{NO, YES, complain, report, say};
+use super::{NO, YES, complain, pinned, report, say};
 use crate::config::{self, Environment};
 use crate::confine::User;
 use crate::server::Listen;
@@ -24,8 +29,16 @@ pub(super) fn run(file: &Path) -> u8 {
         Ok(listeners) => listeners,
         Err(mistakes) => return report(&mistakes),
     };
-    for listen in listeners {
-        match ask(&listen) {
+    let tls = match listeners.certificate.as_deref().map(pinned::client) {
+        None => None,
+        Some(Ok(client)) => Some(client),
+        Some(Err(error)) => {
+            complain(&error.to_string());
+            return NO;
+        }
+    };
+    for listen in listeners.listen {
+        match ask(&listen, tls.as_ref()) {
             Ok(()) => say(&format!("{listen}: healthy")),
             Err(error) => {
                 complain(&format!("{listen}: {error}"));
@@ -36,13 +49,17 @@ pub(super) fn run(file: &Path) -> u8 {
     YES
 }
 
-fn ask(listen: &Listen) -> io::Result<()> {
+fn ask(listen: &Listen, tls: Option<&Arc<ClientConfig>>) -> io::Result<()> {
     match listen {
         Listen::Tcp(address) => {
-            let stream = TcpStream::connect_timeout(&reachable(*address), TIMEOUT)?;
+            let address = reachable(*address);
+            let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
             stream.set_read_timeout(Some(TIMEOUT))?;
             stream.set_write_timeout(Some(TIMEOUT))?;
-            converse(stream)
+            match tls {
+                None => converse(stream),
+                Some(tls) => converse_over_tls(stream, address.ip(), tls),
+            }
         }
         Listen::Unix(path) => {
             let stream = UnixStream::connect(path).or_else(|error| as_owner(path, error))?;
@@ -74,6 +91,30 @@ const fn reachable(address: SocketAddr) -> SocketAddr {
         ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     SocketAddr::new(ip, address.port())
+}
+
+fn converse_over_tls(tcp: TcpStream, ip: IpAddr, tls: &Arc<ClientConfig>) -> io::Result<()> {
+    let client = ClientConnection::new(Arc::clone(tls), ip.into()).map_err(io::Error::other)?;
+    let answer = converse(StreamOwned::new(client, tcp));
+    let Err(error) = &answer else {
+        return answer;
+    };
+    let fault = error
+        .get_ref()
+        .and_then(|fault| fault.downcast_ref::<TlsError>());
+    match fault {
+        // It is up, it has the right certificate and key, and it does not let strangers in: just as it should be.
+        Some(TlsError::AlertReceived(AlertDescription::CertificateRequired)) => Ok(()),
+        Some(TlsError::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
+            Err(io::Error::other(
+                "it shows another certificate than the first one in the file `server.tls.certificate`",
+            ))
+        }
+        Some(TlsError::InvalidMessage(_)) => {
+            Err(io::Error::other("what answers there does not speak TLS"))
+        }
+        Some(_) | None => answer,
+    }
 }
 
 fn converse(mut stream: impl Read + Write) -> io::Result<()> {

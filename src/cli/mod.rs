@@ -5,6 +5,7 @@ mod confine;
 mod demo;
 mod explain;
 mod healthcheck;
+mod pinned;
 mod serve;
 mod token;
 

@@ -9,13 +9,15 @@ use super::document::{Document, Part, key};
 use super::environment::Variable;
 use super::hint;
 use super::mistake::{Mistake, Place, quoted};
-use super::raw::{Field, Root, SETTINGS, TABLES, Unknown, keys};
+use super::raw::{Field, Root, SETTINGS, TABLES, Unknown, keys, tables_in};
 
 /// The layers in force and what is wrong with them.
 pub(super) struct Check<'a> {
     pub(super) document: &'a Document<'a>,
     /// The variable and its text, for each setting that one gives.
     given: BTreeMap<String, (String, String)>,
+    /// Whether layers are left out, so that what is missing may be in one of them.
+    pub(super) is_partial: bool,
     pub(super) mistakes: Vec<Mistake>,
     /// The other files that were read.
     pub(super) files: Vec<PathBuf>,
@@ -39,6 +41,7 @@ impl<'a> Check<'a> {
         let mut check = Self {
             document,
             given: BTreeMap::new(),
+            is_partial: false,
             mistakes: Vec::new(),
             files: Vec::new(),
         };
@@ -146,9 +149,11 @@ impl<'a> Check<'a> {
             .unwrap_or_default()
     }
 
-    /// Notes the keys that nobody knows in a table of settings.
+    /// Notes the keys that nobody knows in a table of settings, such as `server` or `server.tls`.
     pub(super) fn unknown_settings(&mut self, table: &str, unknown: &Unknown) {
-        self.unknown(&[table], unknown, &keys(table).collect::<Vec<_>>());
+        let known: Vec<_> = keys(table).chain(tables_in(table)).collect();
+        let path: Vec<_> = table.split('.').collect();
+        self.unknown(&path, unknown, &known);
     }
 
     /// Notes the keys that nobody knows in any table.
@@ -180,7 +185,12 @@ impl<'a> Check<'a> {
             table => format!("in {}", quoted(&format!("[{}]", key(table)))),
         };
         let what = format!("{} is not known {whose}", quoted(name));
-        let elsewhere = SETTINGS.iter().find(|(_, key, _)| *key == name);
+        let of_that_name = || SETTINGS.iter().filter(|(_, key, _)| *key == name);
+        let here = key(table);
+        let is_inside = |owner: &str| owner.split('.').next() == Some(here.as_str());
+        let elsewhere = of_that_name()
+            .find(|(owner, _, _)| is_inside(owner))
+            .or_else(|| of_that_name().next());
         let hint = match (elsewhere, hint::nearest(name, known.iter().copied())) {
             _ if table.is_empty() && self.document.entry(&[name, "allow"]).is_some() => {
                 format!(
@@ -211,7 +221,6 @@ impl<'a> Check<'a> {
 /// What is known to come, and must not be taken for a protection that is there already.
 fn planned(table: &[&str], name: &str) -> Option<(String, String)> {
     let promise = match (table, name) {
-        (["engine"], "tls") => "a protection that does not exist",
         (["containers", _], "exec") => "commands that do not exist",
         _ => return None,
     };

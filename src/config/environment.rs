@@ -159,5 +159,6 @@ fn variable(name: &str, value: &OsString) -> Result<Variable, Mistake> {
 /// What a variable has after the common beginning, such as `SERVER__LISTEN`.
 fn variable_part(table: &str, key: &str) -> String {
     let between = if table.is_empty() { "" } else { "__" };
+    let table = table.replace('.', "__");
     format!("{table}{between}{key}").to_uppercase()
 }

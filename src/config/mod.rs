@@ -21,6 +21,7 @@ mod raw;
 mod revision;
 mod roles;
 mod syntax;
+mod tls;
 mod user;
 mod value;
 mod verbs;
@@ -158,6 +159,7 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Config
     if !variables.is_empty() {
         // A value that a variable overrides is checked all the same: the variable may be gone tomorrow.
         let (mut check, root) = Check::new(&document, None, &[]);
+        check.is_partial = true;
         check.settings(&root);
         mistakes.append(&mut check.mistakes);
     }
@@ -198,19 +200,28 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Config
     })
 }
 
+/// What a health check has to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listeners {
+    /// Where the server listens.
+    pub listen: Vec<Listen>,
+    /// The file with the certificate that its TCP listeners show; without one they speak plain HTTP.
+    pub certificate: Option<PathBuf>,
+}
+
 /// The listeners alone, whatever is wrong elsewhere: a health check must go on to work against a running server after
-/// somebody has broken its file. Where a variable gives them, the file is not even read.
+/// somebody has broken its file. Where a variable gives them, there need not even be a file.
 ///
 /// # Errors
 ///
-/// The mistakes in the listeners; all mistakes, where no listener is named and one of them may be the reason.
-pub fn listeners(path: &Path, environment: &Environment) -> Result<Vec<Listen>, Mistakes> {
+/// The mistakes in the listeners and in the name of their certificate; all mistakes, where one that is elsewhere may be
+/// the reason.
+pub fn listeners(path: &Path, environment: &Environment) -> Result<Listeners, Mistakes> {
     let (variables, _named_by_parse) = environment.read();
     let is_given = |variable: &Variable| variable.key == "server.listen";
-    let text = if variables.iter().any(is_given) {
-        String::new()
-    } else {
-        file::read(path)?
+    let text = match file::read(path) {
+        Err(mistakes) if !variables.iter().any(is_given) => return Err(mistakes),
+        read => read.unwrap_or_default(),
     };
     let name = path.display().to_string();
 
@@ -220,29 +231,54 @@ pub fn listeners(path: &Path, environment: &Environment) -> Result<Vec<Listen>, 
     let is_whole = syntax.mistakes.is_empty();
     let document = Document::new(&lines, &syntax.text, syntax.broken);
     let (mut check, root) = Check::new(&document, None, &variables);
-    let (listen, is_misplaced) = listen_field(root);
-    let is_absent = matches!(listen, Field::Absent);
-    match check.listen(listen) {
-        Some(listen) => Ok(listen),
-        None if is_absent && is_whole && !is_misplaced => Ok(server::Settings::default().listen),
-        None if is_absent => Err(match parse(&name, text, environment) {
-            Err(mistakes) => mistakes,
-            // Cannot be: what is misplaced is a mistake.
-            Ok(config) => return Ok(config.server.listen),
-        }),
-        None => Err(Mistakes::new(&name, text, check.mistakes)),
-    }
+    let all = || parse(&name, text, environment).map(|config| of_config(config.server));
+    let (server, is_misplaced) = server_table(root);
+    let is_absent = matches!(server.listen, Field::Absent);
+    let listen = match check.listen(server.listen) {
+        Some(listen) => listen,
+        None if is_absent && is_whole && !is_misplaced => server::Settings::default().listen,
+        None if is_absent => return all(),
+        None => return Err(Mistakes::new(&name, text, check.mistakes)),
+    };
+    let is_plain = matches!(server.tls, Field::Absent) || !listen.iter().any(is_tcp);
+    let certificate = if is_plain {
+        None
+    } else {
+        match check.server_certificate(server.tls) {
+            Some(certificate) => Some(certificate),
+            None if check.mistakes.is_empty() => return all(),
+            None => return Err(Mistakes::new(&name, text, check.mistakes)),
+        }
+    };
+    Ok(Listeners {
+        listen,
+        certificate,
+    })
 }
 
-/// The listeners as they are written, and whether they may be meant by a key that nobody knows.
-fn listen_field(root: Root) -> (Field<raw::OneOrMore<String>>, bool) {
+/// The table as it is written, and whether what is missing in it may be meant by a key that nobody knows.
+fn server_table(root: Root) -> (raw::Server, bool) {
     match root.server {
         Field::Given(server) => {
             let is_misplaced = !server.unknown.is_empty() || !root.unknown.is_empty();
-            (server.listen, is_misplaced)
+            (server, is_misplaced)
         }
-        Field::Absent => (Field::Absent, !root.unknown.is_empty()),
-        Field::Wrong => (Field::Absent, true),
+        Field::Absent => (raw::Server::default(), !root.unknown.is_empty()),
+        Field::Wrong => (raw::Server::default(), true),
+    }
+}
+
+const fn is_tcp(listen: &Listen) -> bool {
+    match listen {
+        Listen::Tcp(_) => true,
+        Listen::Unix(_) => false,
+    }
+}
+
+fn of_config(server: server::Settings) -> Listeners {
+    Listeners {
+        listen: server.listen,
+        certificate: server.tls.map(|tls| tls.certificate),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::audit;
 use crate::confine;
-use crate::engine;
+use crate::engine::{self, Host};
 use crate::limits;
 use crate::policy::{InvalidName, Prefix};
 use crate::server;
@@ -93,6 +93,7 @@ impl Check<'_> {
         let body_timeout = self.timeout(&["server", "body_timeout"], raw.body_timeout);
         let shutdown_timeout = self.timeout(&["server", "shutdown_timeout"], raw.shutdown_timeout);
         let workers = self.number(&["server", "workers"], raw.workers, 64);
+        let tls = self.server_tls(raw.tls);
         let default = server::Settings::default();
         server::Settings {
             listen: listen.unwrap_or(default.listen),
@@ -101,21 +102,32 @@ impl Check<'_> {
             body_timeout: body_timeout.unwrap_or(default.body_timeout),
             shutdown_timeout: shutdown_timeout.unwrap_or(default.shutdown_timeout),
             workers: workers.unwrap_or(default.workers),
-            ..default
+            connections_per_address: None,
+            tls,
         }
     }
 
     fn engine(&mut self, raw: raw::Engine) -> engine::Settings {
         self.unknown_settings("engine", &raw.unknown);
+        let has_tls = matches!(raw.tls, Field::Given(_));
+        let has_host = !matches!(raw.host, Field::Absent);
         let host = self.text(&["engine", "host"], raw.host, |text| {
             let what = || format!("{} is no address of an engine", quoted(text));
-            text.parse().map_err(|form: &str| (what(), form.to_owned()))
+            let host = if has_tls {
+                Host::with_tls(text)
+            } else {
+                text.parse()
+            };
+            host.map_err(|form: &str| (what(), form.to_owned()))
         });
         let timeout = self.timeout(&["engine", "timeout"], raw.timeout);
         let default = engine::Settings::default();
+        let default_host = (!has_host).then_some(&default.host);
+        let tls = self.engine_tls(raw.tls, host.as_ref().or(default_host));
         engine::Settings {
             host: host.unwrap_or(default.host),
             timeout: timeout.unwrap_or(default.timeout),
+            tls,
         }
     }
 

@@ -59,6 +59,19 @@ pub(super) struct Server {
     pub(super) user: Field<String>,
     pub(super) hosts: Field<OneOrMore<String>>,
     pub(super) cors: Field<OneOrMore<String>>,
+    pub(super) tls: Field<ServerTls>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
+/// `[server.tls]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ServerTls {
+    pub(super) certificate: Field<String>,
+    pub(super) key: Field<String>,
+    pub(super) client_ca: Field<String>,
+    pub(super) client_auth: Field<String>,
     #[serde(flatten)]
     pub(super) unknown: Unknown,
 }
@@ -69,6 +82,18 @@ pub(super) struct Server {
 pub(super) struct Engine {
     pub(super) host: Field<String>,
     pub(super) timeout: Field<String>,
+    pub(super) tls: Field<EngineTls>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
+/// `[engine.tls]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct EngineTls {
+    pub(super) ca: Field<String>,
+    pub(super) certificate: Field<String>,
+    pub(super) key: Field<String>,
     #[serde(flatten)]
     pub(super) unknown: Unknown,
 }
@@ -214,8 +239,15 @@ pub(super) const SETTINGS: &[(&str, &str, Form)] = &[
     ("server", "user", Form::Text),
     ("server", "hosts", Form::List),
     ("server", "cors", Form::List),
+    ("server.tls", "certificate", Form::Text),
+    ("server.tls", "key", Form::Text),
+    ("server.tls", "client_ca", Form::Text),
+    ("server.tls", "client_auth", Form::Text),
     ("engine", "host", Form::Text),
     ("engine", "timeout", Form::Text),
+    ("engine.tls", "ca", Form::Text),
+    ("engine.tls", "certificate", Form::Text),
+    ("engine.tls", "key", Form::Text),
     ("limits", "per_principal", Form::Text),
     ("limits", "per_address", Form::Text),
     ("limits", "connections_per_address", Form::Number),
@@ -255,4 +287,14 @@ pub(super) fn keys(table: &str) -> impl Iterator<Item = &'static str> {
         .iter()
         .filter(move |(of, _, _)| *of == table)
         .map(|(_, key, _)| *key)
+}
+
+/// The tables within one table, such as `tls` in `server`.
+pub(super) fn tables_in(table: &str) -> impl Iterator<Item = &'static str> {
+    let mut tables: Vec<_> = SETTINGS
+        .iter()
+        .filter_map(|(of, _, _)| of.strip_prefix(table)?.strip_prefix('.'))
+        .collect();
+    tables.dedup();
+    tables.into_iter()
 }

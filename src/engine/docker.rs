@@ -57,9 +57,9 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// None that is known: bollard refuses no client with a transport of its own.
+    /// [`Error::Unreachable`] where a file of `[engine.tls]` cannot be used.
     pub fn new(settings: &Settings, own: OwnContainer, observer: Observer) -> Result<Self, Error> {
-        let pool = Arc::new(Pool::new(settings.host.clone()));
+        let pool = Arc::new(Pool::new(settings)?);
         let sending = Arc::clone(&pool);
         let transport = move |request| {
             let pool = Arc::clone(&sending);

@@ -6,6 +6,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::TlsSettings;
+
+/// The port of an engine that speaks plain HTTP, by custom.
+const PLAIN_PORT: u16 = 2375;
+
+/// The port of an engine that speaks TLS, by custom.
+const TLS_PORT: u16 = 2376;
+
 /// How the engine is reached; the `[engine]` table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -13,6 +21,8 @@ pub struct Settings {
     pub host: Host,
     /// How long one call may take. A stop or restart may take the container's stop timeout besides.
     pub timeout: Duration,
+    /// TLS to an engine at [`Host::Tcp`]; without it plain HTTP.
+    pub tls: Option<TlsSettings>,
 }
 
 impl Default for Settings {
@@ -20,6 +30,7 @@ impl Default for Settings {
         Self {
             host: Host::Unix(PathBuf::from("/var/run/docker.sock")),
             timeout: Duration::from_secs(30),
+            tls: None,
         }
     }
 }
@@ -29,11 +40,11 @@ impl Default for Settings {
 pub enum Host {
     /// `unix:///path`: a Unix socket.
     Unix(PathBuf),
-    /// `tcp://host:port`: plain TCP, for a socket proxy or a private network.
+    /// `tcp://host:port`: TCP, plain for a socket proxy or a private network, or with TLS.
     Tcp {
         /// An IP address or a host name.
         host: String,
-        /// The port, 2375 unless said otherwise.
+        /// The port; where none is written, 2375, and 2376 with TLS.
         port: u16,
     },
 }
@@ -55,6 +66,21 @@ impl FromStr for Host {
     ///
     /// A sentence that says what such an address looks like.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::read(text, PLAIN_PORT)
+    }
+}
+
+impl Host {
+    /// The same as parsing it, for an engine that speaks TLS: where no port is written, it is 2376.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what such an address looks like.
+    pub fn with_tls(text: &str) -> Result<Self, &'static str> {
+        Self::read(text, TLS_PORT)
+    }
+
+    fn read(text: &str, default_port: u16) -> Result<Self, &'static str> {
         if let Some(path) = text.strip_prefix("unix://") {
             if path.starts_with('/') {
                 return Ok(Self::Unix(path.into()));
@@ -68,12 +94,12 @@ impl FromStr for Host {
                 "an engine is reached by `unix:///path/of/docker.sock` or `tcp://host:port`",
             );
         };
-        tcp(address.strip_suffix('/').unwrap_or(address))
+        tcp(address.strip_suffix('/').unwrap_or(address), default_port)
             .ok_or("a TCP engine is written as `tcp://host:port`, such as `tcp://10.0.0.2:2375`")
     }
 }
 
-fn tcp(address: &str) -> Option<Host> {
+fn tcp(address: &str, default_port: u16) -> Option<Host> {
     let (host, port) = match address.strip_prefix('[') {
         Some(bracketed) => {
             let (host, port) = bracketed.split_once(']')?;
@@ -97,7 +123,7 @@ fn tcp(address: &str) -> Option<Host> {
     if host.is_empty() || !host.bytes().all(plain) {
         return None;
     }
-    let port = port.map_or(Some(2375), |port| port.parse().ok())?;
+    let port = port.map_or(Some(default_port), |port| port.parse().ok())?;
     if port == 0 {
         return None;
     }
@@ -117,6 +143,17 @@ mod tests {
             (Ok(host), Ok(shown)) => assert_eq!(host.to_string(), shown),
             (Err(message), Err(part)) => assert!(message.contains(part), "{text}: {message}"),
             (parsed, _) => panic!("{text}: {parsed:?}"),
+        }
+    }
+
+    #[test]
+    fn the_port_with_tls_is_another() {
+        for (text, expected) in [
+            ("tcp://proxy", "tcp://proxy:2376"),
+            ("tcp://[::1]", "tcp://[::1]:2376"),
+            ("tcp://proxy:2375", "tcp://proxy:2375"),
+        ] {
+            assert_eq!(Host::with_tls(text).unwrap().to_string(), expected);
         }
     }
 

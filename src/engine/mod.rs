@@ -9,6 +9,7 @@ mod inspected;
 mod observe;
 mod own;
 mod reach;
+mod tls;
 mod transport;
 mod view;
 
@@ -19,4 +20,5 @@ pub use host::{Host, Settings};
 pub use id::{ContainerId, InvalidId};
 pub use observe::{End, Observation, Observer};
 pub use own::OwnContainer;
+pub use tls::{ClientCertificate, TlsSettings};
 pub use view::{State, Status, View};

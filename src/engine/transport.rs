@@ -19,7 +19,8 @@ use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
 
-use super::{Host, reach};
+use super::tls::Tls;
+use super::{Host, Settings, reach};
 
 /// The most connections that are kept while nobody uses them.
 const MAX_IDLE: usize = 16;
@@ -33,6 +34,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A pool of connections to one engine.
 pub(super) struct Pool {
     host: Host,
+    tls: Option<Tls>,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -62,11 +64,26 @@ impl Connection {
 }
 
 impl Pool {
-    pub(super) const fn new(host: Host) -> Self {
-        Self {
+    /// A pool without a connection yet.
+    ///
+    /// # Errors
+    ///
+    /// Where TLS is wanted, and cannot be had.
+    pub(super) fn new(settings: &Settings) -> Result<Self, super::Error> {
+        let tls = match (&settings.host, &settings.tls) {
+            (_, None) => Ok(None),
+            (Host::Tcp { host, .. }, Some(tls)) => Tls::load(host, tls).map(Some),
+            (Host::Unix(_), Some(_)) => Err("a Unix socket has no TLS".to_owned()),
+        };
+        let host = settings.host.clone();
+        let tls = tls.map_err(|why| {
+            super::Error::Unreachable(format!("cannot reach the engine at {host}: {why}"))
+        })?;
+        Ok(Self {
             host,
-            idle: Mutex::new(Vec::new()),
-        }
+            tls,
+            idle: Mutex::default(),
+        })
     }
 
     /// Sends a request on an idle connection or a new one.
@@ -139,16 +156,12 @@ impl Pool {
 
     async fn connect(&self) -> Result<Connection, Error> {
         let opened = tokio::time::timeout(CONNECT_TIMEOUT, async {
-            let sender = match &self.host {
-                Host::Unix(path) => handshake(UnixStream::connect(path).await).await,
-                Host::Tcp { host, port } => {
-                    let stream = TcpStream::connect((host.as_str(), *port)).await;
-                    // Requests are small and whole; waiting to fill a packet only delays them.
-                    handshake(stream.and_then(|tcp| tcp.set_nodelay(true).map(|()| tcp))).await
-                }
-            };
-            let mut sender = sender.map_err(|error| reach::explain(&self.host, &error))?;
-            let api = ask_version(&mut sender).await?;
+            let sender = self.open().await;
+            let mut sender =
+                sender.map_err(|error| reach::explain(&self.host, self.tls.as_ref(), &error))?;
+            let api = ask_version(&mut sender)
+                .await
+                .map_err(|error| reach::explain_first(&self.host, self.tls.as_ref(), error))?;
             Ok(Connection {
                 sender,
                 used: Instant::now(),
@@ -164,13 +177,28 @@ impl Pool {
             Err(io::Error::new(io::ErrorKind::TimedOut, why).into())
         })
     }
+
+    async fn open(&self) -> io::Result<SendRequest<Body>> {
+        match &self.host {
+            Host::Unix(path) => handshake(UnixStream::connect(path).await?).await,
+            Host::Tcp { host, port } => {
+                let tcp = TcpStream::connect((host.as_str(), *port)).await?;
+                // Requests are small and whole; waiting to fill a packet only delays them.
+                tcp.set_nodelay(true)?;
+                match &self.tls {
+                    None => handshake(tcp).await,
+                    Some(tls) => handshake(tls.connect(tcp).await?).await,
+                }
+            }
+        }
+    }
 }
 
-async fn handshake<S>(stream: io::Result<S>) -> io::Result<SendRequest<Body>>
+async fn handshake<S>(stream: S) -> io::Result<SendRequest<Body>>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, connection) = http1::handshake(TokioIo::new(stream?))
+    let (sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
     // Ends when its sender is dropped or the engine closes; what broke it is told to whoever waits for an answer.

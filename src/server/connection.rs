@@ -5,7 +5,6 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -17,6 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::request::{MAX_HEAD_BYTES, Refusal};
@@ -63,7 +63,8 @@ pub(super) async fn serve<H, F>(
         tracing::debug!(%error, "a connection ended early");
         // An idle connection is closed without a word; one with half a request is told why.
         if error.is_timeout() && !parts.read_buf.is_empty() {
-            let farewell = too_slow(settings.header_timeout);
+            let refusal = Refusal::TooSlow(settings.header_timeout);
+            let farewell = by_hand("408 Request Timeout", &refusal.to_string());
             // If it cannot be told either, it is gone.
             let _gone = parts.io.inner_mut().write_all(farewell.as_bytes()).await;
         }
@@ -88,20 +89,22 @@ where
     Ok(response)
 }
 
-/// The answer to a head that does not come; hyper has given the connection up, so it is written by hand.
-fn too_slow(limit: Duration) -> String {
-    let body = format!("{{\"error\":\"{}\"}}", Refusal::TooSlow(limit));
+/// The answer where hyper gives none, because the head does not come or is no HTTP; `error` is one of our own texts.
+pub(super) fn by_hand(status: &str, error: &str) -> String {
+    let body = format!("{{\"error\":\"{error}\"}}");
     format!(
-        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nx-request-id: {}\r\n\
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nx-request-id: {}\r\n\
          content-length: {}\r\nconnection: close\r\n\r\n{body}",
         RequestId::next(),
         body.len(),
     )
 }
 
-/// An accepted connection of either kind.
+/// An accepted connection of any kind.
 pub(super) enum Stream {
     Tcp(TcpStream),
+    /// After the handshake.
+    Tls(Box<TlsStream<TcpStream>>),
     Unix(UnixStream),
 }
 
@@ -113,6 +116,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
@@ -126,6 +130,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
@@ -133,6 +138,7 @@ impl AsyncWrite for Stream {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
@@ -140,6 +146,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
@@ -151,11 +158,16 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        match self {
+            Self::Tcp(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Unix(stream) => stream.is_write_vectored(),
+        }
     }
 }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::TlsSettings;
+
 /// The `[server]` table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -24,6 +26,8 @@ pub struct Settings {
     pub shutdown_timeout: Duration,
     /// Worker threads.
     pub workers: usize,
+    /// TLS on the TCP listeners; without it they speak plain HTTP.
+    pub tls: Option<TlsSettings>,
 }
 
 impl Default for Settings {
@@ -37,6 +41,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(30),
             workers: cores.min(4),
+            tls: None,
         }
     }
 }

@@ -9,6 +9,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::net::{TcpListener, UnixListener};
 
+use crate::tls;
+
 use super::connection::Stream;
 use super::{Listen, Peer, PeerAddress};
 
@@ -21,16 +23,21 @@ pub(super) enum Listener {
     Unix(UnixListener, SocketFile),
 }
 
-/// A listener that could not be bound.
+/// Why the listeners could not be bound.
 #[derive(Debug)]
-pub struct BindError {
-    listen: Listen,
-    error: io::Error,
+pub enum BindError {
+    /// This one could not, for this reason.
+    Listen(Listen, io::Error),
+    /// A file of `[server.tls]` cannot be used.
+    Tls(tls::Error),
 }
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { listen, error } = self;
+        let (listen, error) = match self {
+            Self::Listen(listen, error) => (listen, error),
+            Self::Tls(error) => return error.fmt(f),
+        };
         write!(f, "cannot listen on {listen}: {error}")?;
         match (error.kind(), listen) {
             (io::ErrorKind::AddrInUse, _) => {
@@ -59,10 +66,7 @@ impl Listener {
             Listen::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
             Listen::Unix(path) => bind_unix(path).await,
         };
-        bound.map_err(|error| BindError {
-            listen: listen.clone(),
-            error,
-        })
+        bound.map_err(|error| BindError::Listen(listen.clone(), error))
     }
 
     /// Where it listens; for port 0 the port that the kernel gave.

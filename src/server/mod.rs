@@ -4,8 +4,10 @@ mod connection;
 mod crowd;
 mod listen;
 mod listener;
+mod names;
 mod peer;
 mod request;
+mod tls;
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -25,6 +27,7 @@ pub use listen::{Listen, Settings};
 pub use listener::BindError;
 pub use peer::{Peer, PeerAddress};
 pub use request::{MAX_BODY_BYTES, MAX_HEAD_BYTES, Refusal, Request, RequestId};
+pub use tls::{Certificates, ClientAuth, ClientCertificates, TlsSettings};
 
 use connection::Stream;
 use crowd::{Crowd, Seat};
@@ -41,6 +44,7 @@ pub struct Server {
     listeners: Vec<Listener>,
     settings: Arc<Settings>,
     tasks: TaskTracker,
+    certificates: Option<Certificates>,
 }
 
 impl Server {
@@ -48,8 +52,10 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The first listener that cannot be bound, and why.
+    /// The first file of `[server.tls]` that cannot be used or the first listener that cannot be bound, and why.
     pub async fn bind(settings: Settings) -> Result<Self, BindError> {
+        let certificates = settings.tls.as_ref().map(Certificates::load).transpose();
+        let certificates = certificates.map_err(BindError::Tls)?;
         let mut listeners = Vec::with_capacity(settings.listen.len());
         for listen in &settings.listen {
             listeners.push(Listener::bind(listen).await?);
@@ -58,6 +64,7 @@ impl Server {
             listeners,
             settings: Arc::new(settings),
             tasks: TaskTracker::new(),
+            certificates,
         })
     }
 
@@ -73,24 +80,38 @@ impl Server {
         Connections(self.tasks.clone())
     }
 
+    /// The certificates of the TCP listeners, where those speak TLS.
+    #[must_use]
+    pub fn certificates(&self) -> Option<Certificates> {
+        self.certificates.clone()
+    }
+
     /// Answers requests with `handler` until `stop` is cancelled and every connection has ended.
     ///
-    /// From then on idle connections are closed, and requests in flight are answered first.
+    /// From then on idle connections are closed, and requests in flight are answered first. Until then the certificates
+    /// are kept current.
     pub async fn serve<H, F>(self, handler: H, stop: CancellationToken)
     where
         H: Fn(Request) -> F + Send + Sync + 'static,
         F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
     {
+        let certificates = self.certificates.clone();
         let accepting = Accepting {
             permits: Arc::new(Semaphore::new(self.settings.max_connections)),
             crowd: Crowd::new(self.settings.connections_per_address),
             settings: self.settings,
             listeners: self.listeners,
+            certificates: self.certificates,
             tasks: self.tasks,
             noticed: None,
         };
         let tasks = accepting.tasks.clone();
-        accepting.run(Arc::new(handler), &stop).await;
+        let keep_current = async {
+            if let Some(certificates) = certificates {
+                stop.run_until_cancelled(certificates.keep_current()).await;
+            }
+        };
+        tokio::join!(accepting.run(Arc::new(handler), &stop), keep_current);
         tasks.close();
         tasks.wait().await;
     }
@@ -114,6 +135,7 @@ type Place = (OwnedSemaphorePermit, Seat);
 struct Accepting {
     settings: Arc<Settings>,
     listeners: Vec<Listener>,
+    certificates: Option<Certificates>,
     permits: Arc<Semaphore>,
     crowd: Crowd,
     tasks: TaskTracker,
@@ -133,8 +155,14 @@ impl Accepting {
                 Ok((stream, peer, place)) => {
                     let (handler, stop) = (Arc::clone(&handler), stop.clone());
                     let settings = Arc::clone(&self.settings);
+                    let certificates = self.certificates.clone();
                     self.tasks.spawn(async move {
-                        connection::serve(stream, peer, &settings, handler.as_ref(), &stop).await;
+                        let opening = open(stream, peer, certificates, settings.header_timeout);
+                        if let Some(Some((stream, peer))) = stop.run_until_cancelled(opening).await
+                        {
+                            let handler = handler.as_ref();
+                            connection::serve(stream, peer, &settings, handler, &stop).await;
+                        }
                         drop(place);
                     });
                 }
@@ -179,5 +207,20 @@ impl Accepting {
             }
         }
         Poll::Pending
+    }
+}
+
+/// What there is to do before the first request; only TLS has something. `None` if the connection came to nothing.
+async fn open(
+    stream: Stream,
+    peer: Peer,
+    certificates: Option<Certificates>,
+    limit: Duration,
+) -> Option<(Stream, Peer)> {
+    match (stream, certificates) {
+        (Stream::Tcp(tcp), Some(certificates)) => {
+            Box::pin(certificates.shake_hands(tcp, peer, limit)).await
+        }
+        (stream, _) => Some((stream, peer)),
     }
 }

@@ -98,3 +98,20 @@ fn what_it_shows_in_comments_are_the_defaults() {
         }
     );
 }
+
+#[test]
+fn its_examples_are_right_too() {
+    let example = |line: &str| {
+        let rest = line.strip_prefix('#');
+        let rest = rest.filter(|rest| rest.starts_with(|c: char| c == '[' || c.is_alphabetic()));
+        rest.unwrap_or(line).replace(
+            "# host = \"unix:///var/run/docker.sock\"",
+            "host = \"tcp://engine\"",
+        ) + "\n"
+    };
+    let text: String = SHIPPED.lines().map(example).collect();
+    let config = super::read(&text, &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let clients = config.server.tls.unwrap().clients;
+    assert_eq!(clients.unwrap().auth, server::ClientAuth::Required);
+    assert!(config.engine.tls.unwrap().client.is_some());
+}
