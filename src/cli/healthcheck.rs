@@ -53,19 +53,19 @@ fn ask(listen: &Listen, tls: Option<&Arc<ClientConfig>>) -> io::Result<()> {
     match listen {
         Listen::Tcp(address) => {
             let address = reachable(*address);
-            let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+            let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
             stream.set_read_timeout(Some(TIMEOUT))?;
             stream.set_write_timeout(Some(TIMEOUT))?;
             match tls {
-                None => converse(stream),
+                None => converse(&mut stream),
                 Some(tls) => converse_over_tls(stream, address.ip(), tls),
             }
         }
         Listen::Unix(path) => {
-            let stream = UnixStream::connect(path).or_else(|error| as_owner(path, error))?;
+            let mut stream = UnixStream::connect(path).or_else(|error| as_owner(path, error))?;
             stream.set_read_timeout(Some(TIMEOUT))?;
             stream.set_write_timeout(Some(TIMEOUT))?;
-            converse(stream)
+            converse(&mut stream)
         }
     }
 }
@@ -95,7 +95,8 @@ const fn reachable(address: SocketAddr) -> SocketAddr {
 
 fn converse_over_tls(tcp: TcpStream, ip: IpAddr, tls: &Arc<ClientConfig>) -> io::Result<()> {
     let client = ClientConnection::new(Arc::clone(tls), ip.into()).map_err(io::Error::other)?;
-    let answer = converse(StreamOwned::new(client, tcp));
+    let mut stream = StreamOwned::new(client, tcp);
+    let answer = converse(&mut stream);
     let Err(error) = &answer else {
         return answer;
     };
@@ -104,12 +105,20 @@ fn converse_over_tls(tcp: TcpStream, ip: IpAddr, tls: &Arc<ClientConfig>) -> io:
         .and_then(|fault| fault.downcast_ref::<TlsError>());
     match fault {
         // It is up, it has the right certificate and key, and it does not let strangers in: just as it should be.
-        Some(TlsError::AlertReceived(AlertDescription::CertificateRequired)) => Ok(()),
+        // SECURITY: before it has proven that, anybody could say so.
+        Some(TlsError::AlertReceived(AlertDescription::CertificateRequired))
+            if !stream.conn.is_handshaking() =>
+        {
+            Ok(())
+        }
         Some(TlsError::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
             Err(io::Error::other(
                 "it shows another certificate than the first one in the file `server.tls.certificate`",
             ))
         }
+        Some(TlsError::InvalidCertificate(CertificateError::BadSignature)) => Err(
+            io::Error::other("it shows the right certificate, and does not have the key of it"),
+        ),
         Some(TlsError::InvalidMessage(_)) => {
             Err(io::Error::other("what answers there does not speak TLS"))
         }
@@ -117,7 +126,7 @@ fn converse_over_tls(tcp: TcpStream, ip: IpAddr, tls: &Arc<ClientConfig>) -> io:
     }
 }
 
-fn converse(mut stream: impl Read + Write) -> io::Result<()> {
+fn converse(stream: &mut (impl Read + Write)) -> io::Result<()> {
     stream.write_all(REQUEST)?;
     let mut answer = Vec::new();
     // More than this is not the answer of `/health`.

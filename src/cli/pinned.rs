@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::version::TLS13;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, SignatureScheme,
 };
@@ -13,7 +14,7 @@ use rustls::{
 use crate::tls::{Error, PemFile, certificates, provider};
 
 /// What believes only the server that has the first certificate in this file. Its authority, names and dates do not
-/// matter: they are for clients elsewhere.
+/// matter: they are for clients elsewhere. TLS 1.3 only, in which the server has proven itself before it can refuse us.
 pub(super) fn client(certificate: &Path) -> Result<Arc<ClientConfig>, Error> {
     let file = PemFile {
         setting: "server.tls.certificate",
@@ -25,7 +26,7 @@ pub(super) fn client(certificate: &Path) -> Result<Arc<ClientConfig>, Error> {
         provider: Arc::clone(&provider),
     };
     let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(&[&TLS13])
         .map_err(|error| file.error(error.to_string(), ""))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(pin))

@@ -118,7 +118,7 @@ fn certificate_advice(host: &Host, error: &CertificateError) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its certificate is not valid yet; set this machine's clock right".to_owned()
         }
-        CertificateError::UnknownIssuer => {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "its certificate was not issued by an authority in `engine.tls.ca`; name the file with the one that issued it"
                 .to_owned()
         }
@@ -126,14 +126,25 @@ fn certificate_advice(host: &Host, error: &CertificateError) -> String {
             format!("its certificate is not for `{ours}`; have that name put into it, or write one that is in it in `engine.host`")
         }
         CertificateError::NotValidForNameContext { presented, .. } => {
-            let names = presented.join(", ");
+            let names = presented_names(presented);
             format!(
-                "its certificate is not for `{ours}`, but for {names:?}; have that name put into it, or write one that \
+                "its certificate is not for `{ours}`, but for {names}; have that name put into it, or write one that \
                  is in it in `engine.host`"
             )
         }
         other => format!("its certificate cannot be believed: {other}"),
     }
+}
+
+/// As they would be written in `engine.host`; rustls tells of which kind each is.
+fn presented_names(presented: &[String]) -> String {
+    let plain = |name: &String| {
+        let inside = name
+            .split_once("(\"")
+            .and_then(|(_, rest)| rest.split_once("\")"));
+        format!("`{}`", inside.map_or(name.as_str(), |(name, _)| name))
+    };
+    presented.iter().map(plain).collect::<Vec<_>>().join(", ")
 }
 
 fn permission(path: &Path) -> String {

@@ -16,10 +16,13 @@ use tokio_rustls::TlsAcceptor;
 use crate::tls::{Current, Error, PemFile, authorities, identity, provider};
 
 use super::connection::{Stream, by_hand};
-use super::{Peer, names};
+use super::{MAX_HEAD_BYTES, Peer, names};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// The most bytes that are taken from a client after it was turned away.
+const MAX_UNREAD: u64 = 64 * 1024;
 
 /// The first byte of every TLS connection.
 const HANDSHAKE: u8 = 0x16;
@@ -118,11 +121,19 @@ impl Certificates {
         let shaken = tokio::time::timeout(limit, async {
             let mut first = [0];
             if tcp.peek(&mut first).await? == 1 && first != [HANDSHAKE] {
-                refuse_plain(&mut tcp).await?;
+                let answer = by_hand("400 Bad Request", "This port speaks TLS: use https");
+                tcp.write_all(answer.as_bytes()).await?;
+                part(tcp).await?;
                 return Err(io::Error::other("the client does not speak TLS"));
             }
             let acceptor = TlsAcceptor::from(self.current.get());
-            Box::pin(acceptor.accept(tcp)).await
+            match Box::pin(acceptor.accept(tcp).into_fallible()).await {
+                Ok(tls) => Ok(tls),
+                Err((error, tcp)) => {
+                    let _gone_already = part(tcp).await;
+                    Err(error)
+                }
+            }
         });
         let tls = match shaken.await.unwrap_or_else(|late| Err(late.into())) {
             Ok(tls) => tls,
@@ -139,14 +150,14 @@ impl Certificates {
     }
 }
 
-/// Tells whoever took the port for a plain one.
-async fn refuse_plain(tcp: &mut TcpStream) -> io::Result<()> {
-    // What is left unread would make the kernel take the answer back.
-    let mut request = vec![0; 16 * 1024];
-    let _length = tcp.read(&mut request).await?;
-    let answer = by_hand("400 Bad Request", "This port speaks TLS: use https");
-    tcp.write_all(answer.as_bytes()).await?;
-    tcp.shutdown().await
+/// Takes leave of a client that was told why. If what it still sends were left unread, the kernel would take back what it
+/// was told.
+async fn part(mut tcp: TcpStream) -> io::Result<()> {
+    tcp.shutdown().await?;
+    let mut unread = vec![0; MAX_HEAD_BYTES];
+    let mut rest = tcp.take(MAX_UNREAD);
+    while rest.read(&mut unread).await? > 0 {}
+    Ok(())
 }
 
 fn configure(settings: &TlsSettings) -> Result<ServerConfig, Error> {

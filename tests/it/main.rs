@@ -15,8 +15,10 @@
 mod architecture;
 mod audit;
 mod audit_ends;
+mod authority;
 mod browsers;
 mod confine;
+mod engine_tls;
 mod engines;
 mod faults;
 mod framing;
@@ -35,3 +37,4 @@ mod reload;
 mod rows;
 mod running;
 mod stage;
+mod tls;
