@@ -38,3 +38,4 @@ mod rows;
 mod running;
 mod stage;
 mod tls;
+mod tls_program;
