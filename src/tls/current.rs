@@ -63,34 +63,64 @@ impl<T> Current<T> {
     /// Broken files change nothing. The log says so once, and only if they stay as they are to the next look: who
     /// replaces two files replaces one of them first.
     pub fn look(&self) {
+        match self.see() {
+            Seen::Nothing | Seen::Unsettled => {}
+            Seen::Change => {
+                tracing::info!(files = ?self.files, "changed TLS files were taken over");
+            }
+            Seen::Fault(error) => {
+                let error = error.to_string();
+                tracing::warn!(
+                    ?error,
+                    "changed TLS files are wrong; the old ones stay in force"
+                );
+            }
+        }
+    }
+
+    fn see(&self) -> Seen {
         let now = stamps(&self.files);
         {
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             if state.settled == now {
-                return;
+                return Seen::Nothing;
             }
         }
         let made = (self.make)();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // Somebody else may have looked at the same moment.
         if state.settled == now {
-            return;
+            return Seen::Nothing;
         }
         match made {
             Ok(made) => {
                 state.made = Arc::new(made);
                 state.settled = now;
-                drop(state);
-                tracing::info!(files = ?self.files, "changed TLS files were taken over");
+                Seen::Change
             }
             Err(error) if state.suspect == now => {
                 state.settled = now;
-                drop(state);
-                tracing::warn!(error = ?error.to_string(), "changed TLS files are wrong; the old ones stay in force");
+                Seen::Fault(error)
             }
-            Err(_) => state.suspect = now,
+            Err(_) => {
+                state.suspect = now;
+                Seen::Unsettled
+            }
         }
     }
+}
+
+/// What a look at the files showed.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    /// They are as they were.
+    Nothing,
+    /// They were taken over.
+    Change,
+    /// They are wrong; perhaps somebody is about to mend that.
+    Unsettled,
+    /// They were wrong the last time too, and just as they are now.
+    Fault(Error),
 }
 
 fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
@@ -117,7 +147,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::path::Path;
 
-    use super::Current;
+    use super::{Current, Seen};
     use crate::tls::{Error, PemFile};
 
     /// The text of two files, which must be the same.
@@ -152,23 +182,25 @@ mod tests {
             move || pair(&a, &b)
         });
         let current = made.unwrap();
-        let check = |expected: &str| {
-            current.look();
+        let check = |seen: Seen, expected: &str| {
+            assert_eq!(current.see(), seen);
             assert_eq!(*current.get(), expected);
         };
-        check("1");
+        check(Seen::Nothing, "1");
         let new = folder.path().join("new");
         symlink("2", &new).unwrap();
         fs::rename(&new, &link).unwrap();
-        check("2");
+        check(Seen::Change, "2");
         fs::write(&a, "33").unwrap();
-        check("2");
-        check("2");
+        check(Seen::Unsettled, "2");
         fs::remove_file(&b).unwrap();
-        check("2");
-        check("2");
+        check(Seen::Unsettled, "2");
+        let differs = pair(&a, &b).unwrap_err();
+        check(Seen::Fault(differs), "2");
+        check(Seen::Nothing, "2");
         fs::write(&b, "33").unwrap();
-        check("33");
+        check(Seen::Change, "33");
+        check(Seen::Nothing, "33");
     }
 
     #[test]
