@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -17,6 +16,8 @@ use tempfile::TempDir;
 
 use crate::http;
 use crate::stage::Stage;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_relayer-controller");
 
 const TOKEN: &str = "rlc_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -37,12 +38,16 @@ impl Gateway {
     }
 
     fn start_on(folder: TempDir, file: &Path, filter: &str) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.arg("-c").arg(file);
+        Self::launch(folder, command, filter)
+    }
+
+    fn launch(folder: TempDir, mut command: Command, filter: &str) -> Self {
         let log = File::create(folder.path().join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_relayer-controller"))
+        let child = command
             .env_clear()
             .env("RELAYER_CONTROLLER_LOG__FILTER", filter)
-            .arg("-c")
-            .arg(file)
             .stderr(log)
             .spawn()
             .unwrap();
@@ -225,9 +230,11 @@ fn a_mounted_file_that_went_stale_is_told() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("mounted");
     fs::write(&path, rules(NOWHERE, "x-", &["a"])).unwrap();
-    let open = File::open(&path).unwrap();
-    let still: PathBuf = format!("/proc/{}/fd/{}", std::process::id(), open.as_raw_fd()).into();
-    let gateway = Gateway::start_on(folder, &still, "info");
+    // As a mount does, an open file leads to its inode whatever becomes of its name.
+    let mut command = Command::new("/bin/sh");
+    let script = "exec \"$0\" -c /proc/self/fd/9 9<\"$1\"";
+    command.args(["-c", script, PROGRAM]).arg(&path);
+    let gateway = Gateway::launch(folder, command, "info");
     fs::remove_file(gateway.folder.path().join("mounted")).unwrap();
     gateway.wait_for("mount its directory instead");
     assert_eq!(gateway.ask("/whoami").status, 200);
