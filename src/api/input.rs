@@ -17,10 +17,15 @@ const MAX_PARAMETERS: usize = 16;
 ///
 /// Text that cannot be a name is a container that does not exist.
 pub(super) fn name(raw: &str) -> Result<ContainerName, Problem> {
-    let decoded = percent_decode_str(raw).decode_utf8_lossy();
+    let decoded = decoded(raw);
     decoded
         .parse()
-        .map_err(|_| Problem::Failed(Failure::NotFound(decoded.into_owned())))
+        .map_err(|_| Problem::Failed(Failure::NotFound(decoded)))
+}
+
+/// A part of a path as it is meant. What is not UTF-8 becomes a replacement character, which no name has.
+pub(super) fn decoded(raw: &str) -> String {
+    percent_decode_str(raw).decode_utf8_lossy().into_owned()
 }
 
 /// The parameters of a request; each must be taken by who knows it.

@@ -1,6 +1,7 @@
 //! The REST face: a request becomes an operation, what became of it becomes an answer.
 
 mod cors;
+mod door;
 mod identify;
 mod input;
 mod limits;
@@ -18,18 +19,18 @@ use hyper::header::HeaderValue;
 pub use route::{Action, Endpoint, Need, ROWS, Row};
 
 use cors::Cors;
-use identify::Who;
+use door::Entry;
 use input::Parameters;
 use problem::{Form, Problem, accepts};
 use reply::{Changed, Container, Containers, Ready, Response, Whoami};
-use route::{Route, Routes};
+use route::Routes;
 
 use crate::config::Config;
 use crate::engine::Change;
 use crate::gateway::{Caller, Gateway};
-use crate::limits::Limits;
+use crate::limits::{Failures, Limits};
 use crate::metrics::{Format, Metrics, Now};
-use crate::policy::{ContainerName, Principal, Verb, VerbSet};
+use crate::policy::{ContainerName, Verb, VerbSet};
 use crate::server::{Connections, Request};
 
 /// The REST API.
@@ -39,6 +40,7 @@ pub struct Api {
     metrics: Arc<Metrics>,
     connections: Connections,
     limits: Limits,
+    failures: Failures,
 }
 
 impl Api {
@@ -59,6 +61,7 @@ impl Api {
             metrics,
             connections,
             limits,
+            failures: Failures::new(),
         })
     }
 
@@ -72,7 +75,7 @@ impl Api {
         let form = Form::asked_by(&request.head.headers);
         let config = self.gateway.snapshot();
         let cors = Cors::of(&request.head.headers, &config.browsers);
-        let mut response = match self.run(request, &id, config, &cors).await {
+        let mut response = match self.run(request, config, &cors).await {
             Ok(response) => response,
             Err(problem) => problem.render(form),
         };
@@ -88,30 +91,13 @@ impl Api {
     async fn run(
         &self,
         request: Request,
-        id: &str,
         config: Arc<Config>,
         cors: &Cors,
     ) -> Result<Response, Problem> {
-        request.check_head()?;
-        let (method, headers) = (&request.head.method, &request.head.headers);
-        if !cors.is_listed() {
-            site::check(method, headers)?;
-        }
-        let route = self.routes.find(method, request.head.uri.path());
-        limits::check_address(&self.limits, &request.peer, &route)?;
-        let (row, name) = match route {
-            Route::Found(row, name) => (row, name),
-            Route::OtherMethod(allow) => {
-                let preflight = cors.preflight(method, headers, &allow);
-                return preflight.ok_or(Problem::OtherMethod(allow));
-            }
-            Route::Unknown => return Err(Problem::NoSuchPath),
+        let (caller, row, name) = match self.enter(&request, config, cors).await? {
+            Entry::In(caller, row, name) => (caller, row, name),
+            Entry::Answered(response) => return Ok(response),
         };
-        let caller = self.caller(&request, id, row.needs, config).await?;
-        if row.endpoint != Endpoint::Health && caller.principal.is_anonymous() {
-            site::check_host(&request.head, &caller.config.browsers.hosts)?;
-        }
-        limits::check_principal(&self.limits, &caller, row.endpoint)?;
         match row.endpoint {
             Endpoint::Health => {
                 input::nothing(request).await?;
@@ -145,37 +131,6 @@ impl Api {
                 self.container(&caller, action, &name, parameters).await
             }
         }
-    }
-
-    /// Who asks, under one snapshot of the configuration.
-    async fn caller(
-        &self,
-        request: &Request,
-        id: &str,
-        needs: Need,
-        config: Arc<Config>,
-    ) -> Result<Caller, Problem> {
-        let principal = match identify::identify(request, &config.policy, &config.register) {
-            Who::Known(principal) => principal,
-            Who::Unknown if needs == Need::Nothing => Principal::anonymous(),
-            Who::Unknown => return Err(Problem::Unauthorized),
-            Who::Rejected(rejection) => {
-                tracing::info!(request_id = id, peer = %request.peer, %rejection, "credentials refused");
-                return Err(Problem::Unauthorized);
-            }
-        };
-        let caller = Caller {
-            request_id: id.to_owned(),
-            peer: request.peer.clone(),
-            principal,
-            config,
-            status_of: problem::status_of,
-        };
-        match needs {
-            Need::Facility(facility) => self.gateway.admit(&caller, facility).await?,
-            Need::Nothing | Need::Principal | Need::Verb(_) => {}
-        }
-        Ok(caller)
     }
 
     async fn ready(&self) -> Response {

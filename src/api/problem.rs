@@ -51,6 +51,8 @@ pub(super) enum Problem {
     ForeignHost(String),
     /// Too many requests from where it comes from.
     AddressLimit(Wait),
+    /// Too many failed credentials from where it comes from.
+    FailureLimit(Wait),
     /// Too many requests of this principal.
     PrincipalLimit(Principal, Wait),
     /// A parameter or body that is not as it should be; the text names it.
@@ -92,6 +94,10 @@ impl fmt::Display for Problem {
                     "Too many requests from this address: try again in {wait}"
                 )
             }
+            Self::FailureLimit(wait) => write!(
+                f,
+                "Too many wrong credentials from this address: try again in {wait}"
+            ),
             Self::PrincipalLimit(principal, wait) => {
                 write!(f, "Too many requests of {principal}: try again in {wait}")
             }
@@ -119,7 +125,7 @@ const fn status(failure: &Failure) -> StatusCode {
 }
 
 impl Problem {
-    const fn status(&self) -> StatusCode {
+    pub(super) const fn status(&self) -> StatusCode {
         match self {
             Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::OtherMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -129,7 +135,9 @@ impl Problem {
             Self::Refused(Refusal::TooSlow(_)) => StatusCode::REQUEST_TIMEOUT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::CrossSite | Self::ForeignHost(_) => StatusCode::FORBIDDEN,
-            Self::AddressLimit(_) | Self::PrincipalLimit(..) => StatusCode::TOO_MANY_REQUESTS,
+            Self::AddressLimit(_) | Self::FailureLimit(_) | Self::PrincipalLimit(..) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Failed(failure) => status(failure),
         }
     }
@@ -139,6 +147,7 @@ impl Problem {
         use engine::Error::{Garbled, NotFound, OwnContainer, Refused, TimedOut, Unreachable};
         match self {
             Self::AddressLimit(wait)
+            | Self::FailureLimit(wait)
             | Self::PrincipalLimit(_, wait)
             | Self::Failed(Failure::CoolingDown { wait, .. }) => Some(wait.seconds()),
             Self::Failed(

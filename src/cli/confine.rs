@@ -142,6 +142,10 @@ fn access(file: &Path, config: &Config) -> Access {
         access.read.push(folder(file));
         access.read.extend(linked(file));
     }
+    for file in config.tls_files() {
+        access.read.push(folder(file));
+        access.read.extend(linked(file));
+    }
     if let Some(Output::File(file)) = &config.audit.output {
         access.write.push(folder(file));
     }

@@ -1,5 +1,6 @@
 //! `serve`: the gateway in front of a Docker engine.
 
+use std::num::NonZero;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use crate::config::{self, Config, Environment};
 use crate::engine::{ContainerId, Error, OwnContainer};
 use crate::server::Listen;
 use crate::telemetry;
+
+/// The most worker threads where the configuration does not say how many.
+const MOST_WORKERS: usize = 4;
 
 /// How long what is in flight has to break off, after it had its time to end.
 const BREAK_OFF: Duration = Duration::from_secs(1);
@@ -154,8 +158,10 @@ async fn say_whether_ready(ready: impl Future<Output = Result<(), Error>>) {
     }
 }
 
-/// Runs a future on a runtime of its own with this many workers.
-pub(super) fn with_runtime(workers: usize, run: impl Future<Output = Ended>) -> u8 {
+/// Runs a future on a runtime of its own with this many workers, or as many as there are cores.
+pub(super) fn with_runtime(workers: Option<usize>, run: impl Future<Output = Ended>) -> u8 {
+    let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    let workers = workers.unwrap_or_else(|| cores().min(MOST_WORKERS));
     match Builder::new_multi_thread()
         .worker_threads(workers)
         .enable_all()

@@ -106,7 +106,7 @@ impl<'a> Check<'a> {
     }
 
     /// What stands at a path, as it is written.
-    fn written(&self, path: &[&str]) -> &str {
+    pub(super) fn written(&self, path: &[&str]) -> &str {
         match (self.given.get(&key(path)), self.document.entry(path)) {
             (Some((_, text)), _) => text,
             (None, Some(entry)) => self.document.lines().slice(entry.value),

@@ -48,6 +48,25 @@ impl Check<'_> {
         }
     }
 
+    /// Nobody can show what the listeners do not ask for.
+    pub(super) fn credentials_out_of_reach(&mut self, name: &str, table: &raw::Principal) {
+        let is_there = |path: &[&str]| !self.written(path).is_empty();
+        let asks_for_certificates = is_there(&["server", "tls", "client_ca"]);
+        let has_unix_listener = self.written(&["server", "listen"]).contains("unix:");
+        if !matches!(table.certificate, Field::Absent) && !asks_for_certificates {
+            let what = "no client is asked for a certificate, so nobody can show this one";
+            let hint = "name the authorities that issue them in `client_ca` of `[server.tls]`";
+            self.add(&["principals", name, "certificate"], Part::Key, what, hint);
+        }
+        for (key, field) in [("uid", &table.uid), ("gid", &table.gid)] {
+            if !matches!(field, Field::Absent) && !has_unix_listener {
+                let what = format!("nobody can be known by a {key} without a Unix listener");
+                let hint = "add one to `listen` of `[server]`, such as `\"unix:/run/relayer-controller.sock\"`";
+                self.add(&["principals", name, key], Part::Key, what, hint);
+            }
+        }
+    }
+
     /// Whoever shows something is not anonymous.
     pub(super) fn credentials_of_anonymous(&mut self, path: &[&str], table: &raw::Principal) {
         if let Some(known_by) = is_known_by(table) {

@@ -69,6 +69,10 @@ pub(super) fn read_tokens(path: &Path) -> Result<Vec<TokenHash>, (String, String
         let (what, mut hint) = unread(&error, metadata.as_ref().ok());
         if error.kind() == ErrorKind::NotFound {
             "the file must be there before the gateway starts".clone_into(&mut hint);
+        } else if error.kind() == ErrorKind::PermissionDenied {
+            hint.push_str(
+                "; a gateway that runs reaches only the directories that it knew at its start",
+            );
         }
         return Err(about((what, hint)));
     }

@@ -237,11 +237,8 @@ const PLAIN_WORDS: [&str; 10] = [
 /// SECURITY: where the hash of a token is due, people paste the token itself, and messages end up in logs. On a line that
 /// may hold one, every word of a value becomes asterisks, as many bytes as it has.
 fn masked(line: &str, key: &str) -> String {
-    const HARMLESS: [&str; 5] = ["roles", "token_file", "certificate", "uid", "gid"];
     let is_header = line.trim_start().starts_with('[');
-    let is_credential = key.starts_with("principals")
-        && !is_header
-        && !HARMLESS.iter().any(|end| key.ends_with(end));
+    let is_credential = may_be_token(key) && !is_header;
     let is_inline = line.contains("token") && line.contains('{') && !is_header;
     if !is_credential && !is_inline && !line.contains("rlc_") {
         return line.to_owned();
@@ -251,11 +248,17 @@ fn masked(line: &str, key: &str) -> String {
     format!("{before}{}", with_words_masked(value, 1))
 }
 
+/// Whether a token may stand at a key, perhaps a misspelt one.
+fn may_be_token(key: &str) -> bool {
+    const HARMLESS: [&str; 5] = ["roles", "token_file", "certificate", "uid", "gid"];
+    key.starts_with("principals") && !HARMLESS.iter().any(|end| key.ends_with(end))
+}
+
 /// The same for a message about such a line, in which our own words shall stay.
 fn masked_message(text: &str, key: &str) -> String {
     /// Longer than any word of ours in these messages.
     const SHORTEST: usize = 20;
-    if key.starts_with("principals") || text.contains("rlc_") {
+    if may_be_token(key) || text.contains("rlc_") {
         with_words_masked(text, SHORTEST)
     } else {
         text.to_owned()

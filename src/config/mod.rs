@@ -11,6 +11,7 @@ mod credentials;
 mod document;
 mod environment;
 mod file;
+mod fixed;
 mod hint;
 mod lines;
 mod mistake;
@@ -80,46 +81,6 @@ pub struct Config {
     pub audit: crate::audit::Settings,
     /// The other files that were read, such as those with tokens.
     pub files: Vec<PathBuf>,
-}
-
-impl Config {
-    /// The keys of what a running gateway cannot change, where this configuration has them otherwise than that one.
-    #[must_use]
-    pub fn differs_at_the_start(&self, other: &Self) -> Vec<&'static str> {
-        let (server, engine, log) = (&self.server, &self.engine, &self.log);
-        let (of_server, of_engine, of_log) = (&other.server, &other.engine, &other.log);
-        let settings = [
-            ("server.listen", server.listen != of_server.listen),
-            (
-                "server.max_connections",
-                server.max_connections != of_server.max_connections,
-            ),
-            (
-                "server.header_timeout",
-                server.header_timeout != of_server.header_timeout,
-            ),
-            (
-                "server.body_timeout",
-                server.body_timeout != of_server.body_timeout,
-            ),
-            (
-                "server.shutdown_timeout",
-                server.shutdown_timeout != of_server.shutdown_timeout,
-            ),
-            ("server.workers", server.workers != of_server.workers),
-            ("engine.host", engine.host != of_engine.host),
-            ("engine.timeout", engine.timeout != of_engine.timeout),
-            ("log.filter", log.filter != of_log.filter),
-            ("log.format", log.format != of_log.format),
-            ("audit.output", self.audit.output != other.audit.output),
-            (
-                "audit.required",
-                self.audit.required != other.audit.required,
-            ),
-        ];
-        let differing = settings.into_iter().filter(|(_, differs)| *differs);
-        differing.map(|(key, _)| key).collect()
-    }
 }
 
 /// How one container is handled.

@@ -101,7 +101,7 @@ impl Check<'_> {
             header_timeout: header_timeout.unwrap_or(default.header_timeout),
             body_timeout: body_timeout.unwrap_or(default.body_timeout),
             shutdown_timeout: shutdown_timeout.unwrap_or(default.shutdown_timeout),
-            workers: workers.unwrap_or(default.workers),
+            workers: workers.or(default.workers),
             connections_per_address: None,
             tls,
         }

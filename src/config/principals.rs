@@ -97,6 +97,7 @@ impl Check<'_> {
         } else if !is_misspelt {
             self.without_credentials(&path, &table);
         }
+        self.credentials_out_of_reach(name, &table);
         let credentials = if is_anonymous {
             Credentials::default()
         } else {

@@ -222,6 +222,7 @@ impl Gateway {
 
     /// Records that a request was refused before it came to the law, and why and with which HTTP status.
     pub async fn refused_at_the_door(&self, door: &Door, why: &str, status: u16) {
+        receipt::at_the_door(door, why);
         let record = door.refused(&self.snapshot().revision, why, status);
         self.note(&record).await;
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tracing::{debug, info, warn};
 
-use super::Failure;
+use super::{Door, Failure};
 use crate::config::Config;
 use crate::engine::Error;
 use crate::limits::Wait;
@@ -121,6 +121,17 @@ pub(super) fn denied(
             container: container.clone(),
         },
     }
+}
+
+/// Records that a request was refused before the law was asked.
+pub(super) fn at_the_door(door: &Door, why: &str) {
+    let Door {
+        request_id, peer, ..
+    } = door;
+    let verb = door.verb.map(Verb::as_str);
+    // Debug form: what a client wrote may hold control characters.
+    let container = door.container.as_deref();
+    info!(%request_id, %peer, verb, ?container, why, "refused");
 }
 
 /// Records that the law said no to something of the gateway itself.

@@ -24,15 +24,14 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// How long requests in flight may go on after SIGTERM or SIGINT.
     pub shutdown_timeout: Duration,
-    /// Worker threads.
-    pub workers: usize,
+    /// Worker threads; `None`: as many as the processor has cores, at most 4.
+    pub workers: Option<usize>,
     /// TLS on the TCP listeners; without it they speak plain HTTP.
     pub tls: Option<TlsSettings>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             listen: vec![Listen::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8089)))],
             max_connections: 2048,
@@ -40,7 +39,7 @@ impl Default for Settings {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(30),
-            workers: cores.min(4),
+            workers: None,
             tls: None,
         }
     }

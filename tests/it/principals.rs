@@ -1,9 +1,10 @@
 //! Who may do what, from outside: every kind of caller on every row, for containers that it sees and that are hidden.
 
 use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use relayer_controller::api::{Need, ROWS, Row};
 use relayer_controller::authn::TokenHash;
@@ -166,11 +167,18 @@ fn callers(is_anonymous_known: bool) -> Vec<(&'static str, May)> {
     ]
 }
 
+/// Another address for each request: this is not about how wrong credentials are slowed.
+fn next_address() -> Ipv4Addr {
+    static COUNT: AtomicU16 = AtomicU16::new(0);
+    let [high, low] = COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    Ipv4Addr::new(127, 1, high, low)
+}
+
 /// Asserts what one caller gets for one row, and that what is refused never reaches the engine.
 fn check_row(stage: &Stage, row: &Row, headers: &str, may: May) {
     for container in ["a", "b", "mute", "hidden"] {
         let path = row.path.replace("{name}", container);
-        let answer = http::ask_with(stage.address, row.method, &path, headers, "");
+        let answer = http::ask_from(next_address(), stage.address, row.method, &path, headers);
         let reached = stage.record.take();
         let who = format!(
             "{} {path} of {headers:?} on the {} engine",

@@ -50,7 +50,7 @@ fn the_environment_lies_over_the_file() {
     assert_eq!(listen, ["127.0.0.1:1", "unix:/x"]);
     assert_eq!(
         (config.server.max_connections, config.server.workers),
-        (100, 3)
+        (100, Some(3))
     );
     assert_eq!(config.engine.timeout, Duration::from_secs(90));
     assert_eq!(config.limits.per_principal, "20/m".parse().ok());

@@ -1,0 +1,139 @@
+//! The door: what is checked of a request before anybody looks at what it asks for, from the outside in.
+
+use std::sync::Arc;
+
+use hyper::header::AUTHORIZATION;
+
+use super::cors::Cors;
+use super::identify::{Who, identify};
+use super::input;
+use super::limits;
+use super::problem::{self, Problem};
+use super::reply::Response;
+use super::route::{Endpoint, Need, Route, Row};
+use super::{Api, site};
+use crate::config::Config;
+use crate::gateway::{Caller, Door};
+use crate::policy::Principal;
+use crate::server::Request;
+
+/// What becomes of a request at the door.
+pub(super) enum Entry<'path> {
+    /// It is let in: who asks, for which row, and the container's name as it stands in the path.
+    In(Caller, &'static Row, &'path str),
+    /// It is answered here: a browser asked whether it may ask.
+    Answered(Response),
+}
+
+impl Api {
+    /// Lets a request in under this snapshot of the configuration. A refusal that is about who asks goes on record; those
+    /// of rates do not, or whoever sends too much would fill the disk.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not let in.
+    pub(super) async fn enter<'request>(
+        &self,
+        request: &'request Request,
+        config: Arc<Config>,
+        cors: &Cors,
+    ) -> Result<Entry<'request>, Problem> {
+        request.check_head()?;
+        let (method, headers) = (&request.head.method, &request.head.headers);
+        let route = self.routes.find(method, request.head.uri.path());
+        if !cors.is_listed()
+            && let Err(problem) = site::check(method, headers)
+        {
+            let why = problem.to_string();
+            return Err(self
+                .refuse(door(request, &route, None), problem, &why)
+                .await);
+        }
+        limits::check_address(&self.limits, &request.peer, &route)?;
+        let (row, name) = match &route {
+            Route::Found(row, name) => (*row, *name),
+            Route::OtherMethod(allow) => {
+                let preflight = cors.preflight(method, headers, allow);
+                let answered = preflight.map(Entry::Answered);
+                return answered.ok_or_else(|| Problem::OtherMethod(allow.clone()));
+            }
+            Route::Unknown => return Err(Problem::NoSuchPath),
+        };
+        let principal = self.principal(request, &route, row.needs, &config).await?;
+        if row.endpoint != Endpoint::Health
+            && principal.is_anonymous()
+            && let Err(problem) = site::check_host(&request.head, &config.browsers.hosts)
+        {
+            let (door, why) = (door(request, &route, Some(principal)), problem.to_string());
+            return Err(self.refuse(door, problem, &why).await);
+        }
+        let caller = Caller {
+            request_id: request.id.to_string(),
+            peer: request.peer.clone(),
+            principal,
+            config,
+            status_of: problem::status_of,
+        };
+        limits::check_principal(&self.limits, &caller, row.endpoint)?;
+        match row.needs {
+            Need::Facility(facility) => self.gateway.admit(&caller, facility).await?,
+            Need::Nothing | Need::Principal | Need::Verb(_) => {}
+        }
+        Ok(Entry::In(caller, row, name))
+    }
+
+    /// Who asks; whoever fails to say it is slowed.
+    async fn principal(
+        &self,
+        request: &Request,
+        route: &Route<'_>,
+        needs: Need,
+        config: &Config,
+    ) -> Result<Principal, Problem> {
+        let shows_token = request.head.headers.contains_key(AUTHORIZATION);
+        let address = limits::address(&request.peer);
+        if shows_token && config.policy.has_principals() {
+            let may_try = self.failures.may_try(address);
+            may_try.map_err(Problem::FailureLimit)?;
+        }
+        let why = match identify(request, &config.policy, &config.register) {
+            Who::Known(principal) => return Ok(principal),
+            Who::Unknown if needs == Need::Nothing => return Ok(Principal::anonymous()),
+            Who::Unknown => "no credentials".to_owned(),
+            Who::Rejected(rejection) => {
+                if shows_token {
+                    self.failures.failed(address).await;
+                }
+                rejection.to_string()
+            }
+        };
+        let door = door(request, route, None);
+        Err(self.refuse(door, Problem::Unauthorized, &why).await)
+    }
+
+    /// Records a refusal and why, and gives it back.
+    async fn refuse(&self, door: Door, problem: Problem, why: &str) -> Problem {
+        let status = problem.status().as_u16();
+        self.gateway.refused_at_the_door(&door, why, status).await;
+        problem
+    }
+}
+
+/// As much as is known of a request by now.
+fn door(request: &Request, route: &Route<'_>, principal: Option<Principal>) -> Door {
+    let (verb, container) = match route {
+        Route::Found(row, name) => match row.needs {
+            Need::Verb(verb) if name.is_empty() => (Some(verb), None),
+            Need::Verb(verb) => (Some(verb), Some(input::decoded(name))),
+            Need::Nothing | Need::Principal | Need::Facility(_) => (None, None),
+        },
+        Route::OtherMethod(_) | Route::Unknown => (None, None),
+    };
+    Door {
+        request_id: request.id.to_string(),
+        peer: request.peer.clone(),
+        principal,
+        verb,
+        container,
+    }
+}
