@@ -120,8 +120,19 @@ pub(crate) fn connect(
 
 /// Asks, and reads until the gateway closes. An end without `close_notify` is an error.
 pub(crate) fn ask(address: SocketAddr, client: &ClientConfig, path: &str) -> io::Result<String> {
+    ask_with(address, client, path, "")
+}
+
+/// The same with further header lines, each with its `\r\n`.
+pub(crate) fn ask_with(
+    address: SocketAddr,
+    client: &ClientConfig,
+    path: &str,
+    headers: &str,
+) -> io::Result<String> {
     let mut stream = connect(address, client);
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
     let written = stream.write_all(request.as_bytes());
     let mut answer = String::new();
     let read = stream.read_to_string(&mut answer);

@@ -18,6 +18,7 @@ mod audit_ends;
 mod authority;
 mod browsers;
 mod confine;
+mod door;
 mod engine_tls;
 mod engines;
 mod faults;

@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::audit::{records, said};
 use crate::http;
 use crate::stage::Stage;
 
@@ -181,6 +182,36 @@ fn a_file_with_mistakes_changes_nothing() {
     fs::remove_file(gateway.folder.path().join("relayer-controller.toml")).unwrap();
     gateway.wait_for("there is no such file");
     assert_eq!(gateway.ask("/whoami").body, before);
+}
+
+/// Who put which text in force, and what was tried and refused, is on record.
+#[test]
+fn reloads_are_on_record() {
+    let folder = TempDir::new().unwrap();
+    let trail = folder.path().join("audit.jsonl");
+    let good = rules(NOWHERE, "x-", &["a"]).replace(
+        "[engine]",
+        &format!("[audit]\noutput = {trail:?}\n[engine]"),
+    );
+    let other = format!("{good}# another text\n");
+    let gateway = Gateway::start(&good);
+    gateway.replace(&other);
+    gateway.wait_for("configuration reloaded");
+    gateway.replace(&format!("{other}\n[serve]\n"));
+    gateway.wait_for("configuration not reloaded");
+    let revision = config::parse("x", &other, &Environment::default())
+        .unwrap()
+        .revision;
+    let told: Vec<_> = records(&trail)
+        .iter()
+        .map(|record| said(record, &["event", "revision", "error"]))
+        .collect();
+    let mistake = "`serve` is not known at the top of the file";
+    let expected = [
+        json!(["reloaded", revision.as_str(), null]),
+        json!(["reload_failed", revision.as_str(), mistake]),
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]
