@@ -1,7 +1,7 @@
 //! The file that is shipped is its own documentation, so it must be right, and say what the defaults are.
 
 use crate::limits;
-use crate::policy::{ContainerName, Verb};
+use crate::policy::{ContainerName, Decision, Verb};
 use crate::server;
 
 const SHIPPED: &str = include_str!("../../../relayer-controller.toml");
@@ -50,7 +50,8 @@ fn spelled_out(except: &[&str]) -> String {
     let setting = |line: &str| {
         let rest = line.strip_prefix("# ").filter(|rest| {
             let key = rest.split_once(" = ").map(|(key, _)| key);
-            key.is_some_and(|key| !except.contains(&key))
+            let is_key = |key: &str| key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            key.is_some_and(|key| is_key(key) && !except.contains(&key))
         });
         rest.unwrap_or(line).to_owned()
     };
@@ -102,16 +103,36 @@ fn what_it_shows_in_comments_are_the_defaults() {
 #[test]
 fn its_examples_are_right_too() {
     let example = |line: &str| {
-        let rest = line.strip_prefix('#');
-        let rest = rest.filter(|rest| rest.starts_with(|c: char| c == '[' || c.is_alphabetic()));
-        rest.unwrap_or(line).replace(
+        let rest = line.strip_prefix('#').filter(|rest| {
+            rest.starts_with(|c: char| c == '[' || c == ']' || c.is_alphabetic())
+                || rest.starts_with("    ")
+        });
+        rest.unwrap_or(line).to_owned() + "\n"
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("token");
+    std::fs::write(&secret, "0123456789abcdef\n").unwrap();
+    let text: String = SHIPPED.lines().map(example).collect();
+    let text = text
+        .replace(
             "# host = \"unix:///var/run/docker.sock\"",
             "host = \"tcp://engine\"",
-        ) + "\n"
-    };
-    let text: String = SHIPPED.lines().map(example).collect();
+        )
+        .replace("/run/secrets/prometheus-token", secret.to_str().unwrap());
     let config = super::read(&text, &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let clients = config.server.tls.unwrap().clients;
     assert_eq!(clients.unwrap().auth, server::ClientAuth::Required);
     assert!(config.engine.tls.unwrap().client.is_some());
+    let who: Vec<_> = config
+        .policy
+        .principals()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(who, ["anonymous", "prometheus", "stream-bot"]);
+    let bot = "stream-bot".parse().unwrap();
+    let may = |verb, name: &str| {
+        let decision = config.policy.decide(&bot, verb, &name.parse().unwrap());
+        matches!(decision, Decision::Allow { .. })
+    };
+    assert!(may(Verb::Stop, "ffmpeg-kick") && !may(Verb::Stop, "muxer"));
 }
