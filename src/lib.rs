@@ -18,17 +18,19 @@
 //!
 //! # One request
 //!
-//! 1. The [`server`] accepts its connection within limits and gives it an [id](server::RequestId).
+//! 1. The [`server`] accepts its connection within limits, does the TLS handshake, and gives it an
+//!    [id](server::RequestId) and a [`Peer`](server::Peer).
 //! 2. The face takes one [snapshot](gateway::Gateway::snapshot) of the configuration and goes by it to the end.
 //! 3. The path is looked up in the one [table of rows](api::ROWS); a name in it is decoded once into a
 //!    [`ContainerName`](policy::ContainerName).
-//! 4. The caller is a [`Principal`](policy::Principal); in this version everybody is `anonymous`.
+//! 4. The [`Register`](authn::Register) tells which [`Principal`](policy::Principal) shows that token, certificate or user;
+//!    what is wrong is refused and never taken for nothing. [`Limits`](limits::Limits) count it.
 //! 5. Query and body become an operation: a [`Look`](engine::Look) or a [`Change`](engine::Change).
-//! 6. The [`Gateway`](gateway::Gateway) asks the [`Policy`](policy::Policy), and records the decision before anything
-//!    happens: in the log, and in the [audit trail](audit::Trail) where it is a no or something is to be changed.
+//! 6. The [`Gateway`](gateway::Gateway) asks the [`Policy`](policy::Policy), and the [`Trail`](audit::Trail) has the decision
+//!    before anything happens.
 //! 7. The [`Permitted`](policy::Permitted) operation, which only the policy can make, is spent on the
 //!    [`Engine`](engine::Engine). A change runs on a task of its own, to its end.
-//! 8. The outcome is recorded, and the answer is rendered and [counted](metrics::Metrics).
+//! 8. The outcome is recorded and [counted](metrics::Metrics), and the answer is rendered.
 
 pub mod api;
 pub mod app;
