@@ -15,9 +15,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use relayer_controller::authn::TokenHash;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 const IMAGE: &str = "busybox:latest";
 const PROGRAM: &str = "trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done";
@@ -28,6 +32,8 @@ const NAMES: [&str; 5] = [
     "muxer",
     "nginx-rtmp",
 ];
+
+const RESTART: &str = "POST /container/muxer/restart HTTP/1.1\r\nHost: x\r\n\r\n";
 
 fn main() {
     let program = PathBuf::from(
@@ -57,6 +63,11 @@ fn main() {
         "idle memory after a thousand requests",
         &format!("{:.2} MiB", mebibytes(idle_memory(&program, &stage))),
         "≤ 8 MiB",
+    );
+    row(
+        "the same with TLS, principals and an audit trail",
+        &format!("{:.2} MiB", mebibytes(secure_idle_memory(&program, &stage))),
+        "≤ 10 MiB",
     );
     status(&program, &stage);
     restart(&program, &stage);
@@ -109,12 +120,11 @@ fn restart(program: &Path, stage: &Stage) {
     ours.set_nodelay(true).unwrap();
     let mut direct = UnixStream::connect(&stage.engine).unwrap();
     let mut relayed = UnixStream::connect(&relay).unwrap();
-    let restart = "POST /container/muxer/restart HTTP/1.1\r\nHost: x\r\n\r\n";
     let inspect = get(&format!("/v1.41/containers/{}muxer/json", stage.prefix));
     let (mut wholes, mut beside) = (Vec::new(), Vec::new());
     let (mut directly, mut through_relay) = (Vec::new(), Vec::new());
     for _ in 0..60 {
-        let whole = exchange(&mut ours, restart);
+        let whole = exchange(&mut ours, RESTART);
         let theirs: Duration = engine_took.try_iter().sum();
         wholes.push(whole);
         beside.push(whole.saturating_sub(theirs));
@@ -191,6 +201,69 @@ fn idle_memory(program: &Path, stage: &Stage) -> u64 {
         }
     }
     drop(connection);
+    resident(&gateway)
+}
+
+/// Over TLS with a token, beside a record of every restart.
+fn secure_idle_memory(program: &Path, stage: &Stage) -> u64 {
+    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let path = |name: &str| format!("{}/{name}", stage.folder.display());
+    fs::write(path("cert.pem"), key.cert.pem()).unwrap();
+    fs::write(path("key.pem"), key.signing_key.serialize_pem()).unwrap();
+    let secret = "rlc_of_the_benchmark";
+    let text = format!(
+        "{}\n[server.tls]\ncertificate = {:?}\nkey = {:?}\n[audit]\noutput = {:?}\n[roles.all]\n\
+         allow = [\"status\", \"restart\"]\n[principals.bench]\ntoken = \"{}\"\nroles = [\"all\"]\n",
+        NAMES
+            .map(|name| format!("[containers.{name}]\nallow = [\"status\", \"restart\"]\n"))
+            .concat(),
+        path("cert.pem"),
+        path("key.pem"),
+        path("audit.jsonl"),
+        TokenHash::of(secret).written(),
+    );
+    fs::write(path("secure.toml"), text).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(key.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let client = Arc::new(client);
+    let connect = |address: SocketAddr| {
+        let name = "localhost".try_into().unwrap();
+        let tls = ClientConnection::new(Arc::clone(&client), name).unwrap();
+        StreamOwned::new(tls, TcpStream::connect(address).unwrap())
+    };
+    let ready = |address: SocketAddr| {
+        TcpStream::connect(address)
+            .map(|_| exchange(&mut connect(address), &get("/health")))
+            .is_ok()
+    };
+    let gateway = Gateway::start_on(program, stage, Path::new(&path("secure.toml")), ready);
+    let mut connection = connect(gateway.address);
+    let with_token = |request: &str| {
+        request.replace(
+            "Host: x",
+            &format!("Host: x\r\nAuthorization: Bearer {secret}"),
+        )
+    };
+    for _ in 0..500 {
+        exchange(
+            &mut connection,
+            &with_token(&get("/container/muxer/status")),
+        );
+        exchange(&mut connection, &with_token(&get("/containers")));
+    }
+    exchange(&mut connection, &with_token(RESTART));
+    drop(connection);
+    resident(&gateway)
+}
+
+/// The resident memory of an idle gateway, in bytes.
+fn resident(gateway: &Gateway) -> u64 {
     thread::sleep(Duration::from_secs(1));
     let status = fs::read_to_string(format!("/proc/{}/status", gateway.child.id())).unwrap();
     let resident = status
@@ -331,12 +404,40 @@ struct Gateway {
 
 impl Gateway {
     fn start(program: &Path, stage: &Stage, engine: &Path) -> Self {
+        let file = Path::new("relayer-controller.toml");
+        let ready = |address: SocketAddr| match TcpStream::connect(address) {
+            Ok(mut stream) => {
+                exchange(&mut stream, &get("/health"));
+                true
+            }
+            Err(_) => false,
+        };
+        Self::start_at(program, (stage, engine), file, ready)
+    }
+
+    fn start_on(
+        program: &Path,
+        stage: &Stage,
+        file: &Path,
+        ready: impl Fn(SocketAddr) -> bool,
+    ) -> Self {
+        Self::start_at(program, (stage, &stage.engine), file, ready)
+    }
+
+    /// Starts one with this configuration, and waits until it is ready.
+    fn start_at(
+        program: &Path,
+        (stage, engine): (&Stage, &Path),
+        file: &Path,
+        ready: impl Fn(SocketAddr) -> bool,
+    ) -> Self {
         let address = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
             .unwrap();
         let child = Command::new(program)
-            .args(["--config", "relayer-controller.toml"])
+            .arg("--config")
+            .arg(file)
             .env("RELAYER_CONTROLLER_PREFIX", &stage.prefix)
             .env("RELAYER_CONTROLLER_SERVER__LISTEN", address.to_string())
             .env(
@@ -347,13 +448,10 @@ impl Gateway {
             .spawn()
             .unwrap();
         let gateway = Self { child, address };
-        loop {
-            if let Ok(mut stream) = TcpStream::connect(address) {
-                exchange(&mut stream, &get("/health"));
-                return gateway;
-            }
+        while !ready(address) {
             thread::sleep(Duration::from_micros(200));
         }
+        gateway
     }
 }
 
