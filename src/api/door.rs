@@ -14,7 +14,7 @@ use super::route::{Endpoint, Need, Route, Row};
 use super::{Api, site};
 use crate::config::Config;
 use crate::gateway::{Caller, Door};
-use crate::policy::Principal;
+use crate::policy::{Principal, Verb};
 use crate::server::Request;
 
 /// What becomes of a request at the door.
@@ -111,6 +111,25 @@ impl Api {
         Err(self.refuse(door, Problem::Unauthorized, &why).await)
     }
 
+    /// Records that somebody asked for what cannot be the name of a container, as for one that is not there.
+    pub(super) async fn refuse_name(
+        &self,
+        caller: &Caller,
+        row: &'static Row,
+        raw: &str,
+        problem: Problem,
+    ) -> Problem {
+        let (verb, container) = asked(row, raw);
+        let door = Door {
+            request_id: caller.request_id.clone(),
+            peer: caller.peer.clone(),
+            principal: Some(caller.principal.clone()),
+            verb,
+            container,
+        };
+        self.refuse(door, problem, "no name of a container").await
+    }
+
     /// Records a refusal and why, and gives it back.
     async fn refuse(&self, door: Door, problem: Problem, why: &str) -> Problem {
         let status = problem.status().as_u16();
@@ -122,11 +141,7 @@ impl Api {
 /// As much as is known of a request by now.
 fn door(request: &Request, route: &Route<'_>, principal: Option<Principal>) -> Door {
     let (verb, container) = match route {
-        Route::Found(row, name) => match row.needs {
-            Need::Verb(verb) if name.is_empty() => (Some(verb), None),
-            Need::Verb(verb) => (Some(verb), Some(input::decoded(name))),
-            Need::Nothing | Need::Principal | Need::Facility(_) => (None, None),
-        },
+        Route::Found(row, name) => asked(row, name),
         Route::OtherMethod(_) | Route::Unknown => (None, None),
     };
     Door {
@@ -135,5 +150,13 @@ fn door(request: &Request, route: &Route<'_>, principal: Option<Principal>) -> D
         principal,
         verb,
         container,
+    }
+}
+
+/// What a row and the name in its path ask for.
+fn asked(row: &Row, raw: &str) -> (Option<Verb>, Option<String>) {
+    match row.needs {
+        Need::Verb(verb) => (Some(verb), (!raw.is_empty()).then(|| input::decoded(raw))),
+        Need::Nothing | Need::Principal | Need::Facility(_) => (None, None),
     }
 }

@@ -126,7 +126,12 @@ impl Api {
                 Ok(reply::json(StatusCode::OK, &Containers { containers }))
             }
             Endpoint::Container(action) => {
-                let name = input::name(name)?;
+                let name = match input::name(name) {
+                    Ok(name) => name,
+                    Err(problem) => {
+                        return Err(self.refuse_name(&caller, row, name, problem).await);
+                    }
+                };
                 let parameters = Parameters::read(request).await?;
                 self.container(&caller, action, &name, parameters).await
             }

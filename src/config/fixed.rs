@@ -9,60 +9,38 @@ impl Config {
     /// else is taken over by a reload.
     #[must_use]
     pub fn differs_at_the_start(&self, other: &Self) -> Vec<&'static str> {
-        let server = (&self.server, &other.server);
-        let engine = (&self.engine, &other.engine);
-        let limits = (&self.limits, &other.limits);
-        let settings = [
-            ("server.listen", server.0.listen != server.1.listen),
-            (
-                "server.max_connections",
-                server.0.max_connections != server.1.max_connections,
-            ),
-            (
-                "server.header_timeout",
-                server.0.header_timeout != server.1.header_timeout,
-            ),
-            (
-                "server.body_timeout",
-                server.0.body_timeout != server.1.body_timeout,
-            ),
-            (
-                "server.shutdown_timeout",
-                server.0.shutdown_timeout != server.1.shutdown_timeout,
-            ),
-            ("server.workers", server.0.workers != server.1.workers),
-            ("server.tls", server.0.tls != server.1.tls),
-            ("server.user", self.user != other.user),
-            ("engine.host", engine.0.host != engine.1.host),
-            ("engine.timeout", engine.0.timeout != engine.1.timeout),
-            ("engine.tls", engine.0.tls != engine.1.tls),
-            (
-                "limits.per_principal",
-                limits.0.per_principal != limits.1.per_principal,
-            ),
-            (
-                "limits.per_address",
-                limits.0.per_address != limits.1.per_address,
-            ),
-            (
-                "limits.connections_per_address",
-                server.0.connections_per_address != server.1.connections_per_address,
-            ),
-            ("limits.changes", limits.0.changes != limits.1.changes),
-            (
-                "limits.changes_per_container",
-                limits.0.changes_per_container != limits.1.changes_per_container,
-            ),
-            ("log.filter", self.log.filter != other.log.filter),
-            ("log.format", self.log.format != other.log.format),
-            ("audit.output", self.audit.output != other.audit.output),
-            (
-                "audit.required",
-                self.audit.required != other.audit.required,
-            ),
-        ];
-        let differing = settings.into_iter().filter(|(_, differs)| *differs);
-        differing.map(|(key, _)| key).collect()
+        let (server, was) = (&self.server, &other.server);
+        let mut keys = Vec::new();
+        let mut note = |key, differs: bool| keys.extend(differs.then_some(key));
+        note("server.listen", server.listen != was.listen);
+        note(
+            "server.max_connections",
+            server.max_connections != was.max_connections,
+        );
+        note(
+            "server.header_timeout",
+            server.header_timeout != was.header_timeout,
+        );
+        note(
+            "server.body_timeout",
+            server.body_timeout != was.body_timeout,
+        );
+        note(
+            "server.shutdown_timeout",
+            server.shutdown_timeout != was.shutdown_timeout,
+        );
+        note("server.workers", server.workers != was.workers);
+        note("server.tls", server.tls != was.tls);
+        note("server.user", self.user != other.user);
+        note(
+            "limits.connections_per_address",
+            server.connections_per_address != was.connections_per_address,
+        );
+        note("limits", self.limits != other.limits);
+        note("engine", self.engine != other.engine);
+        note("log", self.log != other.log);
+        note("audit", self.audit != other.audit);
+        keys
     }
 
     /// The files with certificates and keys that `[server.tls]` and `[engine.tls]` name.

@@ -7,6 +7,10 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 
+use rustix::fs::{Mode, fchmod};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with,
+};
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::tls;
@@ -16,6 +20,9 @@ use super::{Listen, Peer, PeerAddress};
 
 /// Who may connect to a Unix listener: its owner and its group.
 const SOCKET_MODE: u32 = 0o660;
+
+/// How many connections may wait with the kernel to be accepted; it allows 4096 at most unless told otherwise.
+const BACKLOG: i32 = 1024;
 
 /// A listener that is bound.
 pub(super) enum Listener {
@@ -119,9 +126,17 @@ impl Drop for SocketFile {
 
 async fn bind_unix(path: &Path) -> io::Result<Listener> {
     remove_stale(path).await?;
-    let listener = UnixListener::bind(path)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    // SECURITY: before it has a name. Otherwise the umask decides who may connect in the moment after it has.
+    fchmod(&socket, Mode::from_raw_mode(SOCKET_MODE))?;
+    bind(&socket, &SocketAddrUnix::new(path)?)?;
+    let file = SocketFile(path.to_owned());
+    // The umask may have taken something away from that.
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
-    Ok(Listener::Unix(listener, SocketFile(path.to_owned())))
+    listen(&socket, BACKLOG)?;
+    let listener = UnixListener::from_std(socket.into())?;
+    Ok(Listener::Unix(listener, file))
 }
 
 /// Removes a socket that a program left behind which is gone; everything else stays, and binding then fails.

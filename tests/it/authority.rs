@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use crate::http;
+use crate::http::{self, Answer};
 
 /// One that issues certificates.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -130,9 +130,34 @@ pub(crate) fn ask_with(
     path: &str,
     headers: &str,
 ) -> io::Result<String> {
+    exchange(address, client, &format!("GET {path} HTTP/1.1"), headers)
+}
+
+/// Sends a request of any method, and reads the answer.
+pub(crate) fn send(
+    address: SocketAddr,
+    client: &ClientConfig,
+    method: &str,
+    path: &str,
+    headers: &str,
+) -> io::Result<Answer> {
+    let answer = exchange(
+        address,
+        client,
+        &format!("{method} {path} HTTP/1.1"),
+        headers,
+    )?;
+    http::parse(&answer).ok_or_else(|| io::Error::other(answer))
+}
+
+fn exchange(
+    address: SocketAddr,
+    client: &ClientConfig,
+    first_line: &str,
+    headers: &str,
+) -> io::Result<String> {
     let mut stream = connect(address, client);
-    let request =
-        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+    let request = format!("{first_line}\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
     let written = stream.write_all(request.as_bytes());
     let mut answer = String::new();
     let read = stream.read_to_string(&mut answer);

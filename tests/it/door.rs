@@ -79,7 +79,7 @@ fn whoever_is_turned_away_is_on_record() {
     let anonymous = "[principals.anonymous]\nroles = [\"viewer\"]\n";
     let tables = trail.tables("") + &by_token() + anonymous;
     let gateway = Gateway::start(&new_prefix(), NOWHERE, OwnContainer::default(), &tables);
-    let cases: [(&str, &str, &str, Value); 6] = [
+    let cases: [(&str, &str, &str, Value); 7] = [
         (
             "GET",
             "/container/c0/status",
@@ -155,6 +155,20 @@ fn whoever_is_turned_away_is_on_record() {
                 "deny",
                 401,
                 "a token that no principal has"
+            ]),
+        ),
+        (
+            "POST",
+            "/container/..%2Fc0/stop",
+            RIGHT,
+            json!([
+                "denied",
+                "bot",
+                "stop",
+                "../c0",
+                "deny",
+                404,
+                "no name of a container"
             ]),
         ),
     ];

@@ -13,6 +13,7 @@ use relayer_controller::policy::Verb;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::authority::{self, Authority};
 use crate::gateway::Gateway;
 use crate::http::{self, Answer};
 use crate::stage::{Stage, new_prefix, on_each_engine};
@@ -97,6 +98,11 @@ enum May {
 
 const VIEWER: May = May::Do(&[("a", &[Verb::Status]), ("b", &[Verb::Status])]);
 
+const CAREFUL: May = May::Do(&[(
+    "a",
+    &[Verb::Status, Verb::Start, Verb::Pause, Verb::Unpause],
+)]);
+
 const OPERATOR: May = May::Do(&[(
     "a",
     &[
@@ -117,10 +123,6 @@ fn callers(is_anonymous_known: bool) -> Vec<(&'static str, May)> {
     } else {
         May::Nobody
     };
-    let careful = May::Do(&[(
-        "a",
-        &[Verb::Status, Verb::Start, Verb::Pause, Verb::Unpause],
-    )]);
     vec![
         ("", anonymous),
         (
@@ -139,7 +141,7 @@ fn callers(is_anonymous_known: bool) -> Vec<(&'static str, May)> {
             "Authorization: Bearer starter-token\r\n",
             May::Do(&[("a", &[Verb::Start]), ("b", &[Verb::Start])]),
         ),
-        ("Authorization: Bearer careful-token\r\n", careful),
+        ("Authorization: Bearer careful-token\r\n", CAREFUL),
         (
             "Authorization: Bearer blind-token\r\n",
             May::Do(&[("a", &[Verb::Status])]),
@@ -176,9 +178,22 @@ fn next_address() -> Ipv4Addr {
 
 /// Asserts what one caller gets for one row, and that what is refused never reaches the engine.
 fn check_row(stage: &Stage, row: &Row, headers: &str, may: May) {
+    check_asked(stage, row, headers, may, |method, path| {
+        http::ask_from(next_address(), stage.address, method, path, headers)
+    });
+}
+
+/// The same for a caller who asks in this way; `headers` say who it is.
+fn check_asked(
+    stage: &Stage,
+    row: &Row,
+    headers: &str,
+    may: May,
+    ask: impl Fn(&str, &str) -> Answer,
+) {
     for container in ["a", "b", "mute", "hidden"] {
         let path = row.path.replace("{name}", container);
-        let answer = http::ask_from(next_address(), stage.address, row.method, &path, headers);
+        let answer = ask(row.method, &path);
         let reached = stage.record.take();
         let who = format!(
             "{} {path} of {headers:?} on the {} engine",
@@ -250,6 +265,51 @@ fn every_caller_on_every_row() {
             }
         });
     }
+}
+
+/// The same for callers who are known by a certificate, or by their user on a Unix listener.
+#[test]
+fn every_row_by_certificate_and_by_user() {
+    let uid = rustix::process::geteuid().as_raw();
+    let more = format!(
+        "[principals.screen]\ncertificate = \"screen.example.org\"\nroles = [\"viewer\"]\n\
+         [principals.local]\nuid = {uid}\nroles = [\"careful\", \"operator\"]\n"
+    );
+    on_each_engine(&tables(""), |stage| {
+        for name in ["a", "b", "mute", "hidden"] {
+            stage.running(name);
+        }
+        let (ours, folder) = (Authority::new("ours"), TempDir::new().unwrap());
+        let (certificate, key) = ours.issue(&["localhost"]).write(folder.path(), "server");
+        let [ca, socket] = ["ca.pem", "gateway.sock"].map(|name| folder.path().join(name));
+        std::fs::write(&ca, ours.pem()).unwrap();
+        let lines = format!(
+            "listen = [\"127.0.0.1:0\", \"unix:{}\"]\n[server.tls]\ncertificate = {certificate:?}\nkey = {key:?}\n\
+             client_ca = {ca:?}\n",
+            socket.display()
+        );
+        let own = OwnContainer::default();
+        let gateway = Gateway::start_with(&lines, &stage.prefix, &stage.host, own, &tables(&more));
+        let over_tls = |name: &str| ours.client(Some(&ours.issue(&[name])));
+        let (screen, stranger) = (over_tls("screen.example.org"), over_tls("stranger"));
+        for row in ROWS {
+            for (headers, client, may) in [
+                ("screen", &screen, VIEWER),
+                (
+                    "uthorization by a stranger's certificate",
+                    &stranger,
+                    May::Nobody,
+                ),
+            ] {
+                check_asked(stage, row, headers, may, |method, path| {
+                    authority::send(gateway.address, client, method, path, "").unwrap()
+                });
+            }
+            check_asked(stage, row, "local", CAREFUL, |method, path| {
+                ask_over(&socket, method, "", path)
+            });
+        }
+    });
 }
 
 /// The whole answers of the rows that are about all containers.
@@ -387,9 +447,10 @@ fn tokens_are_not_taken_from_elsewhere() {
     assert_eq!(answer.body, r#"{"error":"Unknown parameter: token"}"#);
 }
 
-fn ask_over(socket: &Path, headers: &str, path: &str) -> Answer {
+fn ask_over(socket: &Path, method: &str, headers: &str, path: &str) -> Answer {
     let mut stream = UnixStream::connect(socket).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -418,7 +479,7 @@ fn users_of_this_machine() {
         let own = OwnContainer::default();
         let gateway = Gateway::start_with(&lines, &new_prefix(), nowhere, own, &tables(&local));
         let who = |headers: &str| {
-            let answer = ask_over(&socket, headers, "/whoami");
+            let answer = ask_over(&socket, "GET", headers, "/whoami");
             answer.json()["principal"]
                 .as_str()
                 .unwrap_or_default()
