@@ -1,7 +1,7 @@
 //! What principals are known by: tokens, certificates, users and groups of this machine.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::authn::{Credentials, InvalidHash, Token, TokenHash};
@@ -194,7 +194,13 @@ impl Check<'_> {
     ) -> Vec<Token> {
         let mut tokens = Vec::new();
         for (part, text) in self.texts(path, field, "a file's path in quotes") {
+            // Also where it cannot be read: it may be there tomorrow.
+            self.files.push(PathBuf::from(&text));
             match file::read_tokens(Path::new(&text)) {
+                Ok(hashes) if hashes.len() > MOST_CREDENTIALS => {
+                    let what = format!("there are {} tokens in the file", hashes.len());
+                    self.add(path, part, what, format!("at most {MOST_CREDENTIALS}"));
+                }
                 Ok(hashes) => {
                     for hash in hashes {
                         let once = self.only_once(seen, (path, part), &hash.written(), hash);
@@ -203,7 +209,6 @@ impl Check<'_> {
                             expires: None,
                         }));
                     }
-                    self.files.push(text.into());
                 }
                 Err((what, hint)) => self.add(path, part, what, hint),
             }

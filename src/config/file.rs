@@ -2,8 +2,10 @@
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 use super::lines::Lines;
 use super::mistake::{Mistake, Mistakes, Place, quoted};
@@ -30,7 +32,7 @@ pub(super) fn read(path: &Path) -> Result<String, Mistakes> {
         return Err(whole(other));
     }
     let mut bytes = Vec::new();
-    File::open(path)
+    open(path)
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
         .map_err(|error| unread(&error))?;
     if bytes.len() as u64 > MAX_BYTES {
@@ -46,6 +48,9 @@ pub(super) fn read(path: &Path) -> Result<String, Mistakes> {
 /// The most that a file of tokens can have.
 const MAX_TOKEN_BYTES: u64 = 1 << 16;
 
+/// The length of a token that was made here: another one that begins like it was cut off.
+const OWN_LENGTH: usize = 68;
+
 /// The fewest characters of a token: anything shorter could be guessed.
 const MIN_TOKEN: usize = 16;
 
@@ -57,24 +62,29 @@ const MIN_TOKEN: usize = 16;
 /// What is wrong with the file, and what to do. Says nothing of what is in it.
 pub(super) fn read_tokens(path: &Path) -> Result<Vec<TokenHash>, (String, String)> {
     let name = path.display().to_string();
-    let about = |(what, hint)| (format!("{}: {what}", quoted(&name)), hint);
+    // SECURITY: a secret that was pasted in the place of the path is not repeated.
+    let shown = if name.contains('/') {
+        quoted(&name)
+    } else {
+        "the file".to_owned()
+    };
+    let about = |(what, hint)| (format!("{shown}: {what}"), hint);
     let metadata = fs::metadata(path);
     if let Some(other) = metadata.as_ref().ok().and_then(not_a_file) {
         return Err(about(other));
     }
     let mut text = String::new();
-    let read =
-        File::open(path).and_then(|file| file.take(MAX_TOKEN_BYTES).read_to_string(&mut text));
+    let read = open(path).and_then(|file| file.take(MAX_TOKEN_BYTES + 1).read_to_string(&mut text));
     if let Err(error) = read {
         let (what, mut hint) = unread(&error, metadata.as_ref().ok());
         if error.kind() == ErrorKind::NotFound {
-            "the file must be there before the gateway starts".clone_into(&mut hint);
-        } else if error.kind() == ErrorKind::PermissionDenied {
-            hint.push_str(
-                "; a gateway that runs reaches only the directories that it knew at its start",
-            );
+            "it is read at once when it is there".clone_into(&mut hint);
         }
         return Err(about((what, hint)));
+    }
+    if text.len() as u64 > MAX_TOKEN_BYTES {
+        let what = "it is larger than 64 KiB".to_owned();
+        return Err(about((what, "is it the right one?".to_owned())));
     }
     let lines = text.lines().map(str::trim).enumerate();
     let tokens = lines
@@ -101,13 +111,31 @@ fn token_of(line: &str) -> Result<TokenHash, String> {
     if !line.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("a token has no blanks and no letters outside ASCII".to_owned());
     }
+    if line.starts_with("rlc_") && line.len() != OWN_LENGTH {
+        return Err(format!(
+            "a token that begins with `rlc_` has {OWN_LENGTH} characters"
+        ));
+    }
     if line.len() < MIN_TOKEN {
         return Err(format!("a token has at least {MIN_TOKEN} characters"));
     }
     Ok(TokenHash::of(line))
 }
 
-/// SECURITY: opening a pipe without a writer would wait for ever, so it is refused before it is opened.
+/// Opens an ordinary file to be read.
+///
+/// SECURITY: opening a pipe without a writer would wait for ever, also one that was put there a moment ago.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("not an ordinary file"))
+    }
+}
+
+/// Why what is there cannot be read as a file.
 fn not_a_file(metadata: &Metadata) -> Option<(String, String)> {
     if metadata.is_dir() {
         let hint = "name the file in it; if this is a mount, the file is missing on the host, and Docker has made \
@@ -131,6 +159,11 @@ fn unread(error: &io::Error, metadata: Option<&Metadata>) -> (String, String) {
     let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
     let process = format!("{}:{}", user.as_raw(), group.as_raw());
     let hint = match metadata {
+        // SECURITY: confinement, and not the mode, keeps a process that runs from other directories: see `confine`.
+        Some(file) if file.mode() & 0o004 != 0 => {
+            "its mode allows it: a gateway that runs reaches only the directories that it knew at its start; start again"
+                .to_owned()
+        }
         Some(file) => format!(
             "it belongs to {}:{} with mode {:04o}, and this process is {process}",
             file.uid(),
@@ -169,13 +202,10 @@ mod tests {
 
     #[test]
     fn a_denied_file_is_told_with_its_owner() {
-        let metadata = std::fs::metadata("/etc/passwd").unwrap();
+        let metadata = std::fs::metadata("/etc/shadow").unwrap();
         let (what, hint) =
             super::unread(&Error::from(ErrorKind::PermissionDenied), Some(&metadata));
         assert_eq!(what, "permission to read the file is denied");
-        assert!(
-            hint.starts_with("it belongs to 0:0 with mode 0644, and this process is "),
-            "{hint}"
-        );
+        assert!(hint.starts_with("it belongs to 0:"), "{hint}");
     }
 }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
 use super::lines::Lines;
+use super::secret::{Secrets, masked};
 
 /// The most mistakes that are written out; of further ones only the number is said.
 const MOST_SHOWN: usize = 100;
@@ -88,13 +90,16 @@ pub struct Mistakes {
     name: String,
     text: String,
     list: Vec<Mistake>,
+    files: Vec<PathBuf>,
 }
 
 impl Mistakes {
     pub(super) fn new(name: &str, text: &str, mut list: Vec<Mistake>) -> Self {
+        let secrets = Secrets::new(&Lines::new(text));
         for mistake in &mut list {
-            mistake.what = masked_message(&mistake.what, &mistake.key);
-            mistake.hint = masked_message(&mistake.hint, &mistake.key);
+            for said in [&mut mistake.what, &mut mistake.key, &mut mistake.hint] {
+                *said = secrets.hide(said);
+            }
         }
         list.sort();
         list.dedup();
@@ -102,7 +107,19 @@ impl Mistakes {
             name: message(name),
             text: text.to_owned(),
             list,
+            files: Vec::new(),
         }
+    }
+
+    /// The same, of a configuration that names these files.
+    pub(super) fn naming(self, files: Vec<PathBuf>) -> Self {
+        Self { files, ..self }
+    }
+
+    /// The other files that the configuration names: what is wrong may be mended in one of them.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// Each mistake by itself; never empty.
@@ -146,8 +163,7 @@ impl Mistakes {
         (line, key): (usize, &str),
         span: Range<usize>,
     ) -> Snippet<'_, annotate_snippets::Annotation<'_>> {
-        let (from, shown) = (lines.start(line), lines.line(line));
-        let shown = &masked(shown, key);
+        let (from, shown) = (lines.start(line), masked(lines, line, key));
         let start = (span.start - from).min(shown.len());
         let end = (span.end - from).clamp(start, shown.len());
         let [before, marked, after] = [0..start, start..end, end..shown.len()]
@@ -218,69 +234,6 @@ pub(super) fn quoted(text: &str) -> String {
         "`{}{more}`",
         text.chars().take(MOST_QUOTED).collect::<String>()
     )
-}
-
-/// Words that no token is, on a line that may hold one.
-const PLAIN_WORDS: [&str; 10] = [
-    "sha256",
-    "hash",
-    "expires",
-    "token",
-    "token_file",
-    "certificate",
-    "uid",
-    "gid",
-    "roles",
-    "principals",
-];
-
-/// SECURITY: where the hash of a token is due, people paste the token itself, and messages end up in logs. On a line that
-/// may hold one, every word of a value becomes asterisks, as many bytes as it has.
-fn masked(line: &str, key: &str) -> String {
-    let is_header = line.trim_start().starts_with('[');
-    let is_credential = may_be_token(key) && !is_header;
-    let is_inline = line.contains("token") && line.contains('{') && !is_header;
-    if !is_credential && !is_inline && !line.contains("rlc_") {
-        return line.to_owned();
-    }
-    let value = line.find('=').map_or(0, |equals| equals + 1);
-    let (before, value) = line.split_at(value);
-    format!("{before}{}", with_words_masked(value, 1))
-}
-
-/// Whether a token may stand at a key, perhaps a misspelt one.
-fn may_be_token(key: &str) -> bool {
-    const HARMLESS: [&str; 5] = ["roles", "token_file", "certificate", "uid", "gid"];
-    key.starts_with("principals") && !HARMLESS.iter().any(|end| key.ends_with(end))
-}
-
-/// The same for a message about such a line, in which our own words shall stay.
-fn masked_message(text: &str, key: &str) -> String {
-    /// Longer than any word of ours in these messages.
-    const SHORTEST: usize = 20;
-    if may_be_token(key) || text.contains("rlc_") {
-        with_words_masked(text, SHORTEST)
-    } else {
-        text.to_owned()
-    }
-}
-
-fn with_words_masked(text: &str, shortest: usize) -> String {
-    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '/' | '=');
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (word, after) = rest.split_at(rest.find(|c| !is_part(c)).unwrap_or(rest.len()));
-        if word.len() < shortest || word == "=" || PLAIN_WORDS.contains(&word) {
-            shown.push_str(word);
-        } else {
-            shown.push_str(&"*".repeat(word.len()));
-        }
-        let (between, after) = after.split_at(after.find(is_part).unwrap_or(after.len()));
-        shown.push_str(between);
-        rest = after;
-    }
-    shown
 }
 
 /// SECURITY: text from a file can hold escape sequences that redraw a terminal, and marks that turn the direction

@@ -21,6 +21,7 @@ mod rates;
 mod raw;
 mod revision;
 mod roles;
+mod secret;
 mod syntax;
 mod tls;
 mod user;
@@ -139,7 +140,7 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Config
     mistakes.append(&mut check.mistakes);
 
     let (Some(prefix), true) = (settings.prefix, mistakes.is_empty()) else {
-        return Err(Mistakes::new(name, text, mistakes));
+        return Err(Mistakes::new(name, text, mistakes).naming(check.files));
     };
     let (ceilings, containers) = containers
         .into_iter()
@@ -166,8 +167,8 @@ pub fn parse(name: &str, text: &str, environment: &Environment) -> Result<Config
 pub struct Listeners {
     /// Where the server listens.
     pub listen: Vec<Listen>,
-    /// The file with the certificate that its TCP listeners show; without one they speak plain HTTP.
-    pub certificate: Option<PathBuf>,
+    /// Whether the TCP listeners speak TLS.
+    pub is_tls: bool,
 }
 
 /// The listeners alone, whatever is wrong elsewhere: a health check must go on to work against a running server after
@@ -175,7 +176,7 @@ pub struct Listeners {
 ///
 /// # Errors
 ///
-/// The mistakes in the listeners and in the name of their certificate; all mistakes, where one that is elsewhere may be
+/// The mistakes in the listeners; all mistakes, where one that is elsewhere may be
 /// the reason.
 pub fn listeners(path: &Path, environment: &Environment) -> Result<Listeners, Mistakes> {
     let (variables, _named_by_parse) = environment.read();
@@ -202,18 +203,9 @@ pub fn listeners(path: &Path, environment: &Environment) -> Result<Listeners, Mi
         None => return Err(Mistakes::new(&name, text, check.mistakes)),
     };
     let is_plain = matches!(server.tls, Field::Absent) || !listen.iter().any(is_tcp);
-    let certificate = if is_plain {
-        None
-    } else {
-        match check.server_certificate(server.tls) {
-            Some(certificate) => Some(certificate),
-            None if check.mistakes.is_empty() => return all(),
-            None => return Err(Mistakes::new(&name, text, check.mistakes)),
-        }
-    };
     Ok(Listeners {
         listen,
-        certificate,
+        is_tls: !is_plain,
     })
 }
 
@@ -239,7 +231,7 @@ const fn is_tcp(listen: &Listen) -> bool {
 fn of_config(server: server::Settings) -> Listeners {
     Listeners {
         listen: server.listen,
-        certificate: server.tls.map(|tls| tls.certificate),
+        is_tls: server.tls.is_some(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The principals: by what each is known, and which roles it has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::authn::Credentials;
@@ -63,6 +63,7 @@ impl Check<'_> {
             .into_iter()
             .filter_map(|(name, table)| self.principal(file, &name, table, (roles, &mut seen)))
             .collect();
+        self.roles_without_holder(roles, &members);
         let membership = |(name, _, membership): &Member| (name.clone(), membership.clone());
         Principals {
             access: Access::Principals(members.iter().map(membership).collect()),
@@ -161,6 +162,26 @@ impl Check<'_> {
         };
         let what = format!("there is no role {}", quoted(text));
         self.add(path, part, what, hint);
+    }
+
+    /// What nobody has forbids nobody anything.
+    fn roles_without_holder(&mut self, roles: &Roles, members: &[Member]) {
+        if !self.mistakes.is_empty() {
+            return;
+        }
+        let held: BTreeSet<&str> = members
+            .iter()
+            .flat_map(|(_, _, membership)| membership.roles.iter())
+            .map(|role| role.name.as_str())
+            .collect();
+        for (name, role) in roles {
+            let forbids = role.as_ref().is_some_and(|role| role.forbid.is_some());
+            if forbids && !held.contains(name.as_str()) {
+                let what = "no principal has this role, so it forbids nothing";
+                let hint = "add it to the `roles` of whom it is for, or remove it";
+                self.add(&["roles", name], Part::Key, what, hint);
+            }
+        }
     }
 
     /// Without principals everybody is anonymous, and a role, above all one that forbids, would promise what is not so.

@@ -31,15 +31,6 @@ impl Check<'_> {
         })
     }
 
-    /// The server's certificate alone, whatever is wrong beside it.
-    pub(super) fn server_certificate(&mut self, field: Field<ServerTls>) -> Option<PathBuf> {
-        let raw = self.tls_table("server.tls", field)?;
-        if matches!(raw.certificate, Field::Absent) {
-            self.needed("server.tls", "certificate", &Unknown::new());
-        }
-        self.pem_file(&["server", "tls", "certificate"], raw.certificate)
-    }
-
     /// `host` is `None` where it is malformed.
     pub(super) fn engine_tls(
         &mut self,
