@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use reload::Source;
 
+use reload::Following;
+
 use crate::api::Api;
 use crate::audit::{self, Trail};
 use crate::config::Config;
@@ -104,7 +106,8 @@ impl App {
 
     /// Reads the configuration again whenever it changes and on every signal of `hangup`; never ends.
     pub fn follow(&self, source: Source, hangup: Signal) -> impl Future<Output = ()> + use<> {
-        source.follow(Arc::clone(&self.gateway), hangup)
+        let certificates = self.server.certificates();
+        Following::new(source, Arc::clone(&self.gateway), certificates).run(hangup)
     }
 
     /// The end of the audit trail, which comes when everything of this has been dropped; to be waited for before the

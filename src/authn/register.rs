@@ -66,7 +66,7 @@ impl fmt::Display for Rejection {
 }
 
 /// All credentials, ready to be looked up.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Register {
     /// By the beginning of the hash. What is looked up there is compared whole, in constant time; a caller who does not
     /// have the token can choose no hash, so the look-up tells nothing.

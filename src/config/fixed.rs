@@ -43,6 +43,12 @@ impl Config {
         keys
     }
 
+    /// Whether this is the same text, with the same tokens in the files that it names.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.revision == other.revision && self.register == other.register
+    }
+
     /// The files with certificates and keys that `[server.tls]` and `[engine.tls]` name.
     #[must_use]
     pub fn tls_files(&self) -> Vec<&Path> {

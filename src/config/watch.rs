@@ -1,6 +1,6 @@
 //! Watching: tells when the text of the configuration, or of a file that it names, has become another one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +12,8 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
+use super::file;
+
 /// How often the files are looked at besides: there are file systems that tell of no change.
 const POLL: Duration = Duration::from_secs(2);
 
@@ -19,7 +21,10 @@ const POLL: Duration = Duration::from_secs(2);
 ///
 /// SECURITY: an editor that writes in place empties the file first. Half a file may be a whole configuration, without
 /// the half that forbids.
-const SETTLE: Duration = Duration::from_millis(250);
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// How long after one sign of life the files are looked at: many signs are one look.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// More than any of the files may have: see `file`.
 const MAX_BYTES: u64 = 2 << 20;
@@ -45,46 +50,49 @@ struct State {
 
 impl Watch {
     /// Watches these files. What they are now counts as known.
-    #[must_use]
-    pub fn new(files: Vec<PathBuf>) -> Self {
+    pub async fn new(files: Vec<PathBuf>) -> Self {
         let stirred = Arc::new(Notify::new());
         // First, so that no change falls between.
         let watcher = watcher(&files, &stirred);
-        let state = |file: PathBuf| (file.clone(), State::of(&file));
         Self {
-            seen: files.into_iter().map(state).collect(),
+            seen: states(files).await,
             _watcher: watcher,
             stirred,
             told_stale: false,
         }
     }
 
+    /// Whether these are the files that are watched.
+    #[must_use]
+    pub fn covers(&self, file: &Path, others: &[PathBuf]) -> bool {
+        let all: BTreeSet<&Path> = std::iter::once(file)
+            .chain(others.iter().map(PathBuf::as_path))
+            .collect();
+        self.seen.keys().map(PathBuf::as_path).eq(all)
+    }
+
     /// Waits until one of the files has another text, and for that to settle.
     pub async fn changed(&mut self) {
         loop {
             tokio::select! {
-                () = self.stirred.notified() => {}
+                () = self.stirred.notified() => tokio::time::sleep(PAUSE).await,
                 () = tokio::time::sleep(POLL) => {}
             }
             self.look_for_stale();
             if !self.differs() {
                 continue;
             }
-            let mut now = self.states();
+            let mut now = self.states().await;
             loop {
                 tokio::time::sleep(SETTLE).await;
-                let later = self.states();
-                if later == now {
+                let later = self.states().await;
+                let is_settled = same_texts(&later, &now);
+                now = later;
+                if is_settled {
                     break;
                 }
-                now = later;
             }
-            let is_other = |(path, state): (&PathBuf, &State)| {
-                self.seen
-                    .get(path)
-                    .is_none_or(|seen| seen.hash != state.hash)
-            };
-            let is_changed = now.iter().any(is_other);
+            let is_changed = !same_texts(&now, &self.seen);
             self.seen = now;
             if is_changed {
                 return;
@@ -93,8 +101,8 @@ impl Watch {
     }
 
     /// Takes what the files are now for known: somebody is about to read them.
-    pub fn note(&mut self) {
-        self.seen = self.states();
+    pub async fn note(&mut self) {
+        self.seen = self.states().await;
     }
 
     /// Whether anything may have changed, told without reading.
@@ -104,9 +112,8 @@ impl Watch {
             .any(|(path, seen)| State::marks(path) != seen.marks)
     }
 
-    fn states(&self) -> BTreeMap<PathBuf, State> {
-        let files = self.seen.keys();
-        files.map(|path| (path.clone(), State::of(path))).collect()
+    async fn states(&self) -> BTreeMap<PathBuf, State> {
+        states(self.seen.keys().cloned().collect()).await
     }
 
     /// A file that is mounted by itself keeps its inode when an editor on the host puts a new file in its place, and
@@ -125,12 +132,28 @@ impl Watch {
     }
 }
 
+/// What these files are now. The disk takes its time, which shall hold nobody up.
+async fn states(files: Vec<PathBuf>) -> BTreeMap<PathBuf, State> {
+    let state = |file: PathBuf| {
+        let state = State::of(&file);
+        (file, state)
+    };
+    let read = tokio::task::spawn_blocking(move || files.into_iter().map(state).collect());
+    // Reading does not panic; and what is not known counts as another text at the next look.
+    read.await.unwrap_or_default()
+}
+
+fn same_texts(one: &BTreeMap<PathBuf, State>, other: &BTreeMap<PathBuf, State>) -> bool {
+    let texts = |states: &BTreeMap<PathBuf, State>| -> Vec<_> {
+        states.values().map(|state| state.hash).collect()
+    };
+    texts(one) == texts(other)
+}
+
 impl State {
     fn of(path: &Path) -> Self {
         let marks = Self::marks(path);
-        // What is no ordinary file any more is not opened: a pipe would be waited for without end.
-        let is_file = fs::metadata(path).is_ok_and(|file| file.is_file());
-        let hash = is_file.then(|| hash(path)).flatten();
+        let hash = hash(path);
         Self { marks, hash }
     }
 
@@ -151,7 +174,7 @@ impl State {
 
 fn hash(path: &Path) -> Option<[u8; 32]> {
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).ok()?;
+    let file = file::open(path).ok()?;
     file.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
     Some(Sha256::digest(&bytes).into())
 }
@@ -199,9 +222,9 @@ mod tests {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let mut watch = Watch::new(prepare(&folder));
+            let mut watch = Watch::new(prepare(&folder)).await;
             change(&folder);
-            let limit = Duration::from_secs(3);
+            let limit = Duration::from_secs(4);
             tokio::time::timeout(limit, watch.changed()).await.is_ok()
         })
     }

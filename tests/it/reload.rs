@@ -184,6 +184,62 @@ fn a_file_with_mistakes_changes_nothing() {
     assert_eq!(gateway.ask("/whoami").body, before);
 }
 
+/// Half a file may be a whole one in which nobody is asked who they are.
+#[test]
+fn principals_do_not_vanish_by_themselves() {
+    let good = rules(NOWHERE, "x-", &["a"]);
+    let gateway = Gateway::start(&good);
+    let half = good.split("[roles.viewer]").next().unwrap();
+    gateway.replace(half);
+    gateway.wait_for("the principals are gone");
+    assert_eq!(http::ask(gateway.address, "GET", "/whoami").status, 401);
+    assert_eq!(gateway.ask("/whoami").status, 200);
+    // Whoever means it says so.
+    gateway.hang_up();
+    gateway.wait_for("configuration reloaded");
+    let whoami = http::ask(gateway.address, "GET", "/whoami").json();
+    assert_eq!(whoami["principal"], "anonymous");
+}
+
+/// A setting that waits for the next start is named at every reload, and no more once it is as it was.
+#[test]
+fn what_waits_for_the_next_start_is_held_against_the_start() {
+    let good = rules(NOWHERE, "x-", &["a"]);
+    let gateway = Gateway::start(&good);
+    let other = good.replace("127.0.0.1:0", "127.0.0.1:1");
+    let named = || gateway.log().matches("key=\"server.listen\"").count();
+    for (text, count, expected) in [
+        (other.clone(), 1, 1),
+        (format!("{other}# the same\n"), 2, 2),
+        (format!("{good}# as it was\n"), 3, 2),
+    ] {
+        gateway.replace(&text);
+        gateway.hang_up();
+        wait_for_reloads(&gateway, "good", count);
+        assert_eq!(named(), expected);
+    }
+}
+
+/// A file of tokens that comes later is noticed.
+#[test]
+fn a_file_that_was_not_there_yet_is_noticed() {
+    let good = rules(NOWHERE, "x-", &["a"]);
+    let gateway = Gateway::start(&good);
+    let secret = gateway.folder.path().join("secret");
+    let hash = TokenHash::of(TOKEN).written();
+    let late = good
+        .replace(
+            &format!("token = \"{hash}\""),
+            &format!("token_file = {secret:?}"),
+        )
+        .replace("[\"a\"]\n[principals", "[\"b\"]\n[principals");
+    gateway.replace(&late);
+    gateway.wait_for("there is no such file");
+    assert_eq!(gateway.ask("/container/b").status, 404);
+    fs::write(&secret, TOKEN).unwrap();
+    gateway.wait_for_status("/container/b", 500);
+}
+
 /// Who put which text in force, and what was tried and refused, is on record.
 #[test]
 fn reloads_are_on_record() {
