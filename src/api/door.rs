@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use hyper::header::AUTHORIZATION;
-
 use super::cors::Cors;
 use super::identify::{Who, identify};
 use super::input;
@@ -41,15 +39,13 @@ impl Api {
         request.check_head()?;
         let (method, headers) = (&request.head.method, &request.head.headers);
         let route = self.routes.find(method, request.head.uri.path());
+        limits::check_address(&self.limits, &request.peer, &route)?;
         if !cors.is_listed()
             && let Err(problem) = site::check(method, headers)
         {
-            let why = problem.to_string();
-            return Err(self
-                .refuse(door(request, &route, None), problem, &why)
-                .await);
+            let (door, why) = (door(request, &config, &route, None), problem.to_string());
+            return Err(self.refuse(door, problem, &why).await);
         }
-        limits::check_address(&self.limits, &request.peer, &route)?;
         let (row, name) = match &route {
             Route::Found(row, name) => (*row, *name),
             Route::OtherMethod(allow) => {
@@ -64,7 +60,8 @@ impl Api {
             && principal.is_anonymous()
             && let Err(problem) = site::check_host(&request.head, &config.browsers.hosts)
         {
-            let (door, why) = (door(request, &route, Some(principal)), problem.to_string());
+            let door = door(request, &config, &route, Some(principal));
+            let why = problem.to_string();
             return Err(self.refuse(door, problem, &why).await);
         }
         let caller = Caller {
@@ -74,7 +71,7 @@ impl Api {
             config,
             status_of: problem::status_of,
         };
-        limits::check_principal(&self.limits, &caller, row.endpoint)?;
+        limits::check_principal(&self.limits, &caller, row.needs)?;
         match row.needs {
             Need::Facility(facility) => self.gateway.admit(&caller, facility).await?,
             Need::Nothing | Need::Principal | Need::Verb(_) => {}
@@ -90,25 +87,22 @@ impl Api {
         needs: Need,
         config: &Config,
     ) -> Result<Principal, Problem> {
-        let shows_token = request.head.headers.contains_key(AUTHORIZATION);
-        let address = limits::address(&request.peer);
-        if shows_token && config.policy.has_principals() {
-            let may_try = self.failures.may_try(address);
-            may_try.map_err(Problem::FailureLimit)?;
-        }
-        let why = match identify(request, &config.policy, &config.register) {
+        let (why, hold) = match identify(request, &config.policy, &config.register) {
             Who::Known(principal) => return Ok(principal),
             Who::Unknown if needs == Need::Nothing => return Ok(Principal::anonymous()),
-            Who::Unknown => "no credentials".to_owned(),
+            Who::Unknown => ("no credentials".to_owned(), None),
             Who::Rejected(rejection) => {
-                if shows_token {
-                    self.failures.failed(address).await;
-                }
-                rejection.to_string()
+                let hold = self.failures.count(limits::address(&request.peer));
+                (rejection.to_string(), hold)
             }
         };
-        let door = door(request, route, None);
-        Err(self.refuse(door, Problem::Unauthorized, &why).await)
+        // On record before it is held: whoever hangs up meanwhile takes the rest of this with it.
+        let door = door(request, config, route, None);
+        let problem = self.refuse(door, Problem::Unauthorized, &why).await;
+        if let Some(hold) = hold {
+            tokio::time::sleep(hold).await;
+        }
+        Err(problem)
     }
 
     /// Records that somebody asked for what cannot be the name of a container, as for one that is not there.
@@ -122,6 +116,7 @@ impl Api {
         let (verb, container) = asked(row, raw);
         let door = Door {
             request_id: caller.request_id.clone(),
+            revision: caller.config.revision.clone(),
             peer: caller.peer.clone(),
             principal: Some(caller.principal.clone()),
             verb,
@@ -139,13 +134,19 @@ impl Api {
 }
 
 /// As much as is known of a request by now.
-fn door(request: &Request, route: &Route<'_>, principal: Option<Principal>) -> Door {
+fn door(
+    request: &Request,
+    config: &Config,
+    route: &Route<'_>,
+    principal: Option<Principal>,
+) -> Door {
     let (verb, container) = match route {
         Route::Found(row, name) => asked(row, name),
         Route::OtherMethod(_) | Route::Unknown => (None, None),
     };
     Door {
         request_id: request.id.to_string(),
+        revision: config.revision.clone(),
         peer: request.peer.clone(),
         principal,
         verb,
@@ -156,7 +157,20 @@ fn door(request: &Request, route: &Route<'_>, principal: Option<Principal>) -> D
 /// What a row and the name in its path ask for.
 fn asked(row: &Row, raw: &str) -> (Option<Verb>, Option<String>) {
     match row.needs {
-        Need::Verb(verb) => (Some(verb), (!raw.is_empty()).then(|| input::decoded(raw))),
+        Need::Verb(verb) => (
+            Some(verb),
+            (!raw.is_empty()).then(|| cut(input::decoded(raw))),
+        ),
         Need::Nothing | Need::Principal | Need::Facility(_) => (None, None),
+    }
+}
+
+/// SECURITY: a path can be as long as a head; a record of everybody who is turned away must not be.
+fn cut(name: String) -> String {
+    /// The most characters of a name that are recorded; one that could be a name has fewer.
+    const MOST: usize = 160;
+    match name.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", name.get(..end).unwrap_or_default()),
+        None => name,
     }
 }

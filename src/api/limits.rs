@@ -1,7 +1,7 @@
 //! The rates of requests, where the API asks for them.
 
 use super::problem::Problem;
-use super::route::{Endpoint, Route};
+use super::route::{Endpoint, Need, Route};
 use crate::gateway::Caller;
 use crate::limits::{Address, Limits};
 use crate::server::{Peer, PeerAddress};
@@ -20,7 +20,7 @@ pub(super) fn check_address(limits: &Limits, peer: &Peer, route: &Route) -> Resu
         .map_err(Problem::AddressLimit)
 }
 
-/// Counts a request of this principal, with the same exception.
+/// Counts a request of this principal. What anybody may ask is not counted: strangers would use up what `anonymous` has.
 ///
 /// # Errors
 ///
@@ -28,9 +28,9 @@ pub(super) fn check_address(limits: &Limits, peer: &Peer, route: &Route) -> Resu
 pub(super) fn check_principal(
     limits: &Limits,
     caller: &Caller,
-    endpoint: Endpoint,
+    needs: Need,
 ) -> Result<(), Problem> {
-    if endpoint == Endpoint::Health {
+    if needs == Need::Nothing {
         return Ok(());
     }
     limits

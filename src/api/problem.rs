@@ -51,8 +51,6 @@ pub(super) enum Problem {
     ForeignHost(String),
     /// Too many requests from where it comes from.
     AddressLimit(Wait),
-    /// Too many failed credentials from where it comes from.
-    FailureLimit(Wait),
     /// Too many requests of this principal.
     PrincipalLimit(Principal, Wait),
     /// A parameter or body that is not as it should be; the text names it.
@@ -94,10 +92,6 @@ impl fmt::Display for Problem {
                     "Too many requests from this address: try again in {wait}"
                 )
             }
-            Self::FailureLimit(wait) => write!(
-                f,
-                "Too many wrong credentials from this address: try again in {wait}"
-            ),
             Self::PrincipalLimit(principal, wait) => {
                 write!(f, "Too many requests of {principal}: try again in {wait}")
             }
@@ -135,23 +129,24 @@ impl Problem {
             Self::Refused(Refusal::TooSlow(_)) => StatusCode::REQUEST_TIMEOUT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::CrossSite | Self::ForeignHost(_) => StatusCode::FORBIDDEN,
-            Self::AddressLimit(_) | Self::FailureLimit(_) | Self::PrincipalLimit(..) => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
+            Self::AddressLimit(_) | Self::PrincipalLimit(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed(failure) => status(failure),
         }
     }
 
     /// In how many seconds the same request may get another answer, where it may soon.
     fn retry_after(&self) -> Option<u64> {
-        use engine::Error::{Garbled, NotFound, OwnContainer, Refused, TimedOut, Unreachable};
+        use engine::Error::{
+            Broken, Garbled, NotFound, OwnContainer, Refused, TimedOut, Unreachable,
+        };
         match self {
             Self::AddressLimit(wait)
-            | Self::FailureLimit(wait)
             | Self::PrincipalLimit(_, wait)
             | Self::Failed(Failure::CoolingDown { wait, .. }) => Some(wait.seconds()),
             Self::Failed(
-                Failure::Busy | Failure::Unrecorded | Failure::Engine(Unreachable(_) | TimedOut(_)),
+                Failure::Busy
+                | Failure::Unrecorded
+                | Failure::Engine(Unreachable(_) | Broken(_) | TimedOut(_)),
             ) => Some(1),
             Self::NoSuchPath
             | Self::OtherMethod(_)

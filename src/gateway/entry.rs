@@ -17,6 +17,8 @@ use crate::server::Peer;
 pub struct Door {
     /// What the request is called in the log and in `X-Request-Id`.
     pub request_id: String,
+    /// By which configuration.
+    pub revision: Revision,
     /// Where it comes from.
     pub peer: Peer,
     /// Who asks; none where that is not known.
@@ -29,10 +31,10 @@ pub struct Door {
 
 impl Door {
     /// The record of its refusal.
-    pub(super) fn refused(&self, revision: &Revision, why: &str, status: u16) -> Record {
+    pub(super) fn refused(&self, why: &str, status: u16) -> Record {
         Record {
             request_id: Some(self.request_id.clone()),
-            revision: Some(revision.to_string()),
+            revision: Some(self.revision.to_string()),
             principal: self.principal.as_ref().map(ToString::to_string),
             peer: Some(self.peer.to_string()),
             verb: self.verb.map(Verb::as_str),

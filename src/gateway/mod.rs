@@ -67,7 +67,13 @@ impl Gateway {
     /// Puts another configuration in force, for every request that takes its snapshot from now on, and records it.
     pub async fn reload(&self, config: Config) {
         let revision = config.revision.to_string();
-        self.config.send_replace(Arc::new(config));
+        let config = Arc::new(config);
+        let old = self.config.send_replace(Arc::clone(&config));
+        for gone in old.policy.principals() {
+            if !config.policy.knows(gone) {
+                self.metrics.forget(gone);
+            }
+        }
         self.metrics.reload(true);
         let record = Record {
             revision: Some(revision),
@@ -179,11 +185,12 @@ impl Gateway {
         let (trail, status_of) = (self.trail.clone(), caller.status_of);
         let admitted = entry::admitted(caller, &permitted);
         let receipt = Receipt::admitted(caller, &permitted);
-        let engine = Arc::clone(&self.engine);
+        let (engine, metrics) = (Arc::clone(&self.engine), Arc::clone(&self.metrics));
         let run = async move {
             let entry = match Entry::begin(&trail, admitted, status_of).await {
                 Ok(entry) => entry,
                 Err(failure) => {
+                    metrics.unrecorded();
                     if let Some(mark) = mark {
                         mark.take_back();
                     }
@@ -223,7 +230,7 @@ impl Gateway {
     /// Records that a request was refused before it came to the law, and why and with which HTTP status.
     pub async fn refused_at_the_door(&self, door: &Door, why: &str, status: u16) {
         receipt::at_the_door(door, why);
-        let record = door.refused(&self.snapshot().revision, why, status);
+        let record = door.refused(why, status);
         self.note(&record).await;
     }
 
@@ -253,6 +260,7 @@ impl Gateway {
     /// Records what stays as it is whether it is recorded or not.
     async fn note(&self, record: &Record) {
         if let Err(error) = self.trail.record(record).await {
+            self.metrics.unrecorded();
             let request_id = record.request_id.as_deref().unwrap_or_default();
             tracing::warn!(request_id, event = ?record.event, %error, "not on record");
         }

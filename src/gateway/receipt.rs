@@ -91,6 +91,7 @@ impl Receipt {
                     Error::OwnContainer => Failure::Forbidden { verb, container },
                     Error::Refused { .. }
                     | Error::Unreachable(_)
+                    | Error::Broken(_)
                     | Error::TimedOut(_)
                     | Error::Garbled(_) => Failure::Engine(error),
                 })

@@ -19,7 +19,7 @@ use buckets::Buckets;
 use crate::policy::Principal;
 
 /// The most that `limits.changes` can be.
-pub const MOST_CHANGES: usize = 4096;
+pub const MOST_CHANGES: usize = 1024;
 
 /// The `[limits]` table, but for `connections_per_address`, which is the server's.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The door: credentials of every kind, failures that are slowed, and a record of everybody who is turned away.
 
+use std::io::Write;
 use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,10 +10,11 @@ use relayer_controller::engine::OwnContainer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::audit::{Trail, said};
+use crate::audit::{Trail, records, said};
 use crate::authority::{self, Authority};
 use crate::gateway::Gateway;
 use crate::http;
+use crate::running::wait;
 use crate::stage::new_prefix;
 
 const NOWHERE: &str = "unix:///nowhere/docker.sock";
@@ -31,8 +33,8 @@ fn by_token() -> String {
     principal("bot", &format!("token = \"{hash}\""))
 }
 
-/// Ten wrong ones pass undelayed; then each answer is held, and while many are, none from there is looked at. A right one
-/// from there passes in between, and other addresses notice nothing.
+/// Ten wrong ones pass undelayed; then each answer is held. A right one from there passes in between, and other addresses
+/// notice nothing.
 #[test]
 fn wrong_credentials_are_slowed() {
     let tables = format!("[containers.a]\nallow = [\"status\"]\n{}", by_token());
@@ -48,28 +50,38 @@ fn wrong_credentials_are_slowed() {
     // They come back one by one a second, so a slow machine may have more than ten.
     let undelayed = (0..100).take_while(|_| !held(guesser)).count();
     assert!((10..50).contains(&undelayed), "{undelayed}");
-    assert_eq!(ask(guesser, RIGHT).status, 200);
-
     let crowd: Vec<_> = (0..40)
         .map(|_| thread::spawn(move || http::ask_from(guesser, address, "GET", "/whoami", WRONG)))
         .collect();
-    let crowd: Vec<_> = crowd.into_iter().map(|one| one.join().unwrap()).collect();
-    let refused: Vec<_> = crowd.iter().filter(|answer| answer.status == 429).collect();
-    assert!(!refused.is_empty(), "{crowd:?}");
-    for answer in refused {
-        let error = "Too many wrong credentials from this address: try again in 1s";
-        assert_eq!(answer.json(), json!({ "error": error }));
-        assert_eq!(answer.header("retry-after"), "1");
-    }
+    let begun = Instant::now();
+    assert_eq!(ask(guesser, RIGHT).status, 200);
     assert!(
-        crowd
-            .iter()
-            .all(|answer| [401, 429].contains(&answer.status))
+        begun.elapsed() < Duration::from_secs(1),
+        "a guesser shuts the others out"
     );
+    for one in crowd {
+        assert_eq!(one.join().unwrap().status, 401);
+    }
     assert!(!held(other));
-    assert_eq!(ask(other, RIGHT).status, 200);
     // Whoever shows nothing cannot guess, and is not slowed.
     assert_eq!(ask(guesser, "").status, 401);
+}
+
+/// Whoever hangs up before the answer is on record all the same.
+#[test]
+fn a_guesser_who_hangs_up_is_on_record() {
+    const GUESSES: usize = 30;
+    let trail = Trail::new();
+    let tables = trail.tables("") + &by_token();
+    let gateway = Gateway::start(&new_prefix(), NOWHERE, OwnContainer::default(), &tables);
+    let request = format!("GET /whoami HTTP/1.1\r\nHost: x\r\n{WRONG}\r\n");
+    for guess in 0..GUESSES {
+        let mut stream = http::connect(gateway.address);
+        stream.write_all(request.as_bytes()).unwrap();
+        // Waits for the record, not for the answer.
+        wait(|| records(&trail.path).len() > guess);
+    }
+    assert_eq!(records(&trail.path).len(), GUESSES);
 }
 
 /// Who is turned away before the law is asked is on record too, and why.
