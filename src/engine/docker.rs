@@ -337,7 +337,7 @@ impl Engine {
             return answer;
         }
         let unreachable = match &answer {
-            Err(Error::Unreachable(why)) => Some(why),
+            Err(Error::Unreachable(why) | Error::Broken(why)) => Some(why),
             Ok(_) | Err(_) => None,
         };
         let was_reachable = self

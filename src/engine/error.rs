@@ -17,8 +17,10 @@ pub enum Error {
         /// Its own words.
         message: String,
     },
-    /// The engine cannot be reached, or the connection broke. Says which engine and what to do.
+    /// The engine cannot be reached, so it was asked nothing. Says which engine and what to do.
     Unreachable(String),
+    /// The connection broke before the engine answered. It may have done what was asked.
+    Broken(String),
     /// The engine did not answer in time. It may still do what was asked.
     TimedOut(Duration),
     /// The engine answered something that is no answer.
@@ -32,7 +34,7 @@ impl fmt::Display for Error {
             Self::OwnContainer => f.write_str("the gateway does not act on its own container"),
             Self::Refused { message, .. } if !message.is_empty() => f.write_str(message.trim()),
             Self::Refused { status, .. } => write!(f, "the engine answered with status {status}"),
-            Self::Unreachable(why) => f.write_str(why),
+            Self::Unreachable(why) | Self::Broken(why) => f.write_str(why),
             Self::TimedOut(limit) => write!(
                 f,
                 "no answer from the engine within {}",
@@ -63,7 +65,7 @@ impl From<bollard::errors::Error> for Error {
             Theirs::IOError { err } => Self::Unreachable(err.to_string()),
             Theirs::HyperResponseError { err } if err.is_parse() => Self::Garbled(err.to_string()),
             Theirs::HyperResponseError { err } => {
-                Self::Unreachable(format!("the connection to the engine broke: {err}"))
+                Self::Broken(format!("the connection to the engine broke: {err}"))
             }
             other => Self::Garbled(other.to_string()),
         }

@@ -63,7 +63,7 @@ impl End {
         match answer {
             Ok(_) | Err(Error::Refused { status: 304, .. }) => Self::Done,
             Err(Error::NotFound | Error::OwnContainer | Error::Refused { .. }) => Self::Refused,
-            Err(Error::Unreachable(_)) => Self::Unreachable,
+            Err(Error::Unreachable(_) | Error::Broken(_)) => Self::Unreachable,
             Err(Error::TimedOut(_)) => Self::TimedOut,
             Err(Error::Garbled(_)) => Self::Garbled,
         }

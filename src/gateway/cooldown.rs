@@ -11,7 +11,18 @@ use crate::policy::ContainerName;
 /// When each container's last change was admitted. As many as there are managed containers, at most; those that no
 /// cool-down reaches any more are forgotten.
 #[derive(Clone, Default)]
-pub(super) struct Cooldowns(Arc<Mutex<HashMap<ContainerName, Instant>>>);
+pub(super) struct Cooldowns(Arc<Mutex<HashMap<ContainerName, Last>>>);
+
+/// The last change of one container.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Last {
+    admitted_at: Instant,
+    /// Whether it is under way, so that it may yet turn out to have changed nothing.
+    is_pending: bool,
+}
+
+/// When to ask again while the last change is under way.
+const SOON: Duration = Duration::from_secs(1);
 
 /// The mark that an admitted change leaves.
 #[must_use]
@@ -41,15 +52,20 @@ impl Cooldowns {
             return Ok(None);
         };
         let mut marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = |at: &Instant| now.saturating_duration_since(*at);
-        let wait = marks
-            .get(container)
-            .map_or(Duration::ZERO, |at| cooldown.saturating_sub(since(at)));
-        if !wait.is_zero() {
-            return Err(Wait::new(wait));
+        let since = |last: &Last| now.saturating_duration_since(last.admitted_at);
+        if let Some(last) = marks.get(container) {
+            let wait = cooldown.saturating_sub(since(last));
+            if !wait.is_zero() {
+                let most = if last.is_pending { SOON } else { wait };
+                return Err(Wait::new(wait.min(most)));
+            }
         }
-        marks.retain(|_, at| since(at) < Self::LONGEST);
-        marks.insert(container.clone(), now);
+        marks.retain(|_, last| since(last) < Self::LONGEST);
+        let mark = Last {
+            admitted_at: now,
+            is_pending: true,
+        };
+        marks.insert(container.clone(), mark);
         Ok(Some(Mark {
             cooldowns: self.clone(),
             container: container.clone(),
@@ -64,12 +80,22 @@ impl Mark {
         let is_unchanged = match answer {
             Ok(Outcome::AlreadyRunning | Outcome::AlreadyStopped)
             | Err(Error::NotFound | Error::OwnContainer | Error::Unreachable(_)) => true,
-            // A start that fails may have done half of it, and would fail as fast as it is asked for.
+            // A start that fails may have done half of it, and an engine that broke off may have done all.
             Ok(Outcome::Done)
-            | Err(Error::Refused { .. } | Error::TimedOut(_) | Error::Garbled(_)) => false,
+            | Err(
+                Error::Refused { .. } | Error::Broken(_) | Error::TimedOut(_) | Error::Garbled(_),
+            ) => false,
         };
         if is_unchanged {
             self.take_back();
+            return;
+        }
+        let marks = self.cooldowns.0.lock();
+        let mut marks = marks.unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = marks.get_mut(&self.container)
+            && last.admitted_at == self.admitted_at
+        {
+            last.is_pending = false;
         }
     }
 
@@ -77,7 +103,8 @@ impl Mark {
     pub(super) fn take_back(self) {
         let marks = self.cooldowns.0.lock();
         let mut marks = marks.unwrap_or_else(PoisonError::into_inner);
-        if marks.get(&self.container) == Some(&self.admitted_at) {
+        let last = marks.get(&self.container);
+        if last.is_some_and(|last| last.admitted_at == self.admitted_at) {
             marks.remove(&self.container);
         }
     }
@@ -110,11 +137,14 @@ mod tests {
     fn the_next_waits() {
         let (cooldowns, start) = (Cooldowns::default(), Instant::now());
         let later = |milliseconds| start + Duration::from_millis(milliseconds);
-        assert_eq!(waits(&cooldowns, start), 0);
+        admit(&cooldowns, start).settle(&Ok(Outcome::Done));
         assert_eq!(waits(&cooldowns, start), 2000);
         // What is refused begins no cool-down.
         assert_eq!(waits(&cooldowns, later(1999)), 1);
-        assert_eq!(waits(&cooldowns, later(2000)), 0);
+        let second = admit(&cooldowns, later(2000));
+        // While it is under way it may yet turn out to have changed nothing.
+        assert_eq!(waits(&cooldowns, later(2001)), 1000);
+        second.settle(&Ok(Outcome::Done));
         assert_eq!(waits(&cooldowns, later(2001)), 1999);
         assert!(cooldowns.admit(&name("b"), COOLDOWN, later(2001)).is_ok());
         let none = cooldowns.admit(&name("a"), None, later(2001));
@@ -135,6 +165,7 @@ mod tests {
         check(&Err(Error::NotFound), true);
         check(&Err(Error::OwnContainer), true);
         check(&Err(Error::Unreachable(String::new())), true);
+        check(&Err(Error::Broken(String::new())), false);
         check(&Err(Error::TimedOut(Duration::from_secs(1))), false);
         check(&Err(Error::Garbled(String::new())), false);
         let (status, message) = (500, String::new());
@@ -146,7 +177,7 @@ mod tests {
         let (cooldowns, start) = (Cooldowns::default(), Instant::now());
         let slow = admit(&cooldowns, start);
         let later = start + Duration::from_secs(3);
-        let _later = admit(&cooldowns, later);
+        admit(&cooldowns, later).settle(&Ok(Outcome::Done));
         slow.settle(&Err(Error::NotFound));
         assert_eq!(waits(&cooldowns, later), 2000);
     }
