@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::sync::mpsc as blocking;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -14,7 +15,7 @@ use super::{Record, Settings};
 
 /// The most records that wait for the thread, with the places that are held for records to come. It has to be well above
 /// the number of changes that can be under way, each of which holds a place for its end.
-pub const CAPACITY: usize = 8192;
+pub const CAPACITY: usize = 2048;
 
 /// How long a record may take to be written before it counts as not written.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,6 +28,23 @@ pub struct Trail(Option<Open>);
 struct Open {
     lines: mpsc::Sender<Line>,
     required: bool,
+    writing: Writing,
+}
+
+/// Since when the thread has been at one line; none while it waits for the next.
+#[derive(Clone, Debug, Default)]
+struct Writing(Arc<Mutex<Option<Instant>>>);
+
+impl Writing {
+    fn set(&self, since: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    /// Whether nothing that is handed in now can be written in time.
+    fn is_stalled(&self) -> bool {
+        let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| since.elapsed() >= PATIENCE)
+    }
 }
 
 /// A line on its way, and who waits for it to be written.
@@ -48,13 +66,16 @@ impl Trail {
         let sink = Sink::open(output)?;
         let (lines, queue) = mpsc::channel(CAPACITY);
         let (alive, ended) = blocking::channel();
+        let writing = Writing::default();
+        let own = writing.clone();
         thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || run(sink, queue, alive))
+            .spawn(move || run(sink, queue, &own, alive))
             .map_err(|error| OpenError::of(output, error))?;
         let open = Open {
             lines,
             required: settings.required,
+            writing,
         };
         Ok((Self(Some(open)), Ending(Some(ended))))
     }
@@ -84,6 +105,10 @@ impl Trail {
         let Some(open) = &self.0 else {
             return Ok(Place(None));
         };
+        // Whoever comes later does not wait for what those before have waited for in vain.
+        if open.writing.is_stalled() {
+            return Err(Unwritten);
+        }
         let permit = timeout(PATIENCE, open.lines.clone().reserve_owned()).await;
         match permit {
             Ok(Ok(permit)) => Ok(Place(Some(permit))),
@@ -163,9 +188,16 @@ impl std::error::Error for Unwritten {}
 enum Never {}
 
 /// Writes what is handed in until nobody is left who could hand anything in.
-fn run(mut sink: Sink, mut queue: mpsc::Receiver<Line>, _alive: blocking::Sender<Never>) {
+fn run(
+    mut sink: Sink,
+    mut queue: mpsc::Receiver<Line>,
+    writing: &Writing,
+    _alive: blocking::Sender<Never>,
+) {
     while let Some(Line { text, written }) = queue.blocking_recv() {
+        writing.set(Some(Instant::now()));
         let result = sink.write(&text);
+        writing.set(None);
         if let Err(error) = &result {
             tracing::error!(%error, "an audit record could not be written");
         }

@@ -31,6 +31,16 @@ pub(super) struct DecisionLabels {
 }
 
 impl DecisionLabels {
+    /// Those of every decision about a principal and a verb.
+    pub(super) fn all(principal: &Principal, verb: Verb) -> impl Iterator<Item = Self> {
+        let decisions = ["allow", "not_granted", "forbidden", "hidden"];
+        decisions.into_iter().map(move |decision| Self {
+            principal: Name(principal.clone()),
+            verb: verb.as_str(),
+            decision,
+        })
+    }
+
     pub(super) fn new(principal: &Principal, verb: Verb, denial: Option<&Denial>) -> Self {
         let decision = match denial {
             None => "allow",

@@ -44,6 +44,7 @@ pub struct Metrics {
     engine_call_duration: Family<CallLabels, Histogram>,
     engine_up: Gauge,
     reloads: Family<ReloadLabels, Counter>,
+    unrecorded: Counter,
     open_streams: Family<StreamLabels, Gauge>,
 }
 
@@ -75,6 +76,7 @@ impl Metrics {
             engine_call_duration: Family::new_with_constructor(histogram),
             engine_up: Gauge::default(),
             reloads: Family::default(),
+            unrecorded: Counter::default(),
             open_streams: Family::default(),
         };
         metrics.register_process();
@@ -147,6 +149,11 @@ impl Metrics {
             self.reloads.clone(),
         );
         own.register(
+            "unwritten_audit_records",
+            "Counts the audit records that could not be written in time; while it grows, changes are refused unless the configuration says otherwise",
+            self.unrecorded.clone(),
+        );
+        own.register(
             "open_streams",
             "Counts the answers that go on for as long as their callers listen",
             self.open_streams.clone(),
@@ -170,6 +177,20 @@ impl Metrics {
     pub fn decided(&self, principal: &Principal, verb: Verb, denial: Option<&Denial>) {
         let labels = DecisionLabels::new(principal, verb, denial);
         self.decisions.get_or_create(&labels).inc();
+    }
+
+    /// Forgets what was counted of a principal that is none any more.
+    pub fn forget(&self, principal: &Principal) {
+        for verb in Verb::ALL {
+            for labels in DecisionLabels::all(principal, verb) {
+                self.decisions.remove(&labels);
+            }
+        }
+    }
+
+    /// Counts an audit record that could not be written.
+    pub fn unrecorded(&self) {
+        self.unrecorded.inc();
     }
 
     /// Counts a call to the engine.

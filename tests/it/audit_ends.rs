@@ -86,7 +86,7 @@ fn killed_at_any_moment() {
         .chain(names.iter().map(table))
         .collect::<String>();
     let (_folder, mut command) = in_front_of(&stage, "1s", &audit);
-    let mut changes = Vec::new();
+    let (mut changes, mut seen) = (Vec::new(), 0);
     for round in 0..20_usize {
         let (mut gateway, address) = Running::start(&mut command);
         let is_over = AtomicBool::new(false);
@@ -103,8 +103,7 @@ fn killed_at_any_moment() {
                     }
                 });
             }
-            let before = changes.len();
-            let most = before + 1 + round * 7 % 23;
+            let most = 1 + round * 7 % 23;
             wait(|| {
                 changes.extend(stage.record.take_changes());
                 changes.len() >= most
@@ -114,9 +113,12 @@ fn killed_at_any_moment() {
             is_over.store(true, Ordering::Relaxed);
         });
         changes.extend(stage.record.take_changes());
-        check_all_admitted(&changes, &records(&trail.path), &ids);
+        // Each round by itself: what was admitted in one and never done must not stand in for another.
+        check_all_admitted(&changes, &trail.take(), &ids);
+        seen += changes.len();
+        changes.clear();
     }
-    assert!(changes.len() > 100, "{}", changes.len());
+    assert!(seen > 100, "{seen}");
 }
 
 /// Asks something of a program that may be gone.
