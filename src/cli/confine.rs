@@ -162,7 +162,7 @@ fn access(file: &Path, config: &Config) -> Access {
             if host.parse::<IpAddr>().is_err() {
                 access.connect.push(DOMAIN_PORT);
                 access.read.extend(NAMES.map(PathBuf::from));
-                let links = NAMES.iter().filter_map(|name| linked(Path::new(name)));
+                let links = NAMES.iter().flat_map(|name| linked(Path::new(name)));
                 access.read.extend(links);
                 if !cfg!(target_feature = "crt-static") {
                     access.read.extend(LIBRARIES.map(PathBuf::from));
@@ -183,13 +183,30 @@ fn folder(file: &Path) -> PathBuf {
     }
 }
 
-/// The directory of the file that a link leads to.
-fn linked(file: &Path) -> Option<PathBuf> {
-    let is_link = file
-        .symlink_metadata()
-        .is_ok_and(|file| file.file_type().is_symlink());
-    let target = file.canonicalize().ok().filter(|_| is_link)?;
-    Some(folder(&target))
+/// The directories that links on the way to a file, and the file itself as a link, stand in and lead to: to swap such a
+/// link is a way to change the file.
+fn linked(file: &Path) -> Vec<PathBuf> {
+    /// Links to links to links: the kernel follows no more than 40.
+    const MOST: usize = 40;
+    /// Every system has these, and nobody swaps them; what they stand in is not meant to be in reach.
+    const OF_THE_SYSTEM: [&str; 2] = ["/var/run", "/var/lock"];
+    let file = std::path::absolute(file).unwrap_or_default();
+    let mut found = Vec::new();
+    for part in file.ancestors() {
+        let mut at = part.to_owned();
+        for _ in 0..MOST {
+            let Ok(target) = at.read_link() else { break };
+            if !OF_THE_SYSTEM.iter().any(|known| at == Path::new(known)) {
+                found.push(folder(&at));
+            }
+            at = at.parent().unwrap_or(Path::new("/")).join(target);
+        }
+        if at != part {
+            // Where the last of them leads, with all `..` resolved.
+            found.extend(at.canonicalize().map(|target| folder(&target)));
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -255,10 +272,10 @@ mod tests {
     fn the_top_directory_is_not_in_reach() {
         let alone = Access {
             read: paths(&["/nowhere.toml"]),
-            sockets: paths(&["/x.sock"]),
+            sockets: paths(&["/run"]),
             ..Access::default()
         };
-        let listen = "[server]\nlisten = \"unix:/x.sock\"";
+        let listen = "[server]\nlisten = \"unix:/run/x.sock\"";
         check("/nowhere.toml", listen, &alone);
         let here = std::env::current_dir().unwrap();
         let least = Access {

@@ -4,8 +4,8 @@ mod check;
 mod confine;
 mod demo;
 mod explain;
+mod handshake;
 mod healthcheck;
-mod pinned;
 mod serve;
 mod token;
 

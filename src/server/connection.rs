@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -25,6 +26,12 @@ use super::{Peer, Request, RequestId, Settings};
 /// How much of a head is read: above [`MAX_HEAD_BYTES`], so that one which is a little too large gets an answer that
 /// says so. hyper answers a larger one, and one of more than 100 headers, with 431 and no body.
 const MAX_BUFFER_BYTES: usize = 2 * MAX_HEAD_BYTES;
+
+/// How long a connection may last whose client is known by a certificate; then it ends after the request under way.
+///
+/// SECURITY: a certificate is verified in the handshake alone. One that expires, or whose authority is no longer trusted,
+/// would count for as long as its client keeps the connection.
+const MAX_CERTIFIED: Duration = Duration::from_mins(10);
 
 /// Serves the requests of one connection until either side ends it or `stop` is cancelled.
 pub(super) async fn serve<H, F>(
@@ -48,9 +55,11 @@ pub(super) async fn serve<H, F>(
         .header_read_timeout(settings.header_timeout)
         .max_buf_size(MAX_BUFFER_BYTES)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
+    let is_certified = peer.certificate.is_some();
     let first = tokio::select! {
         ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
         () = stop.cancelled() => None,
+        () = tokio::time::sleep(MAX_CERTIFIED), if is_certified => None,
     };
     let ended = if let Some(ended) = first {
         ended

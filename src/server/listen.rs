@@ -87,6 +87,11 @@ impl FromStr for Listen {
         if let Some(path) = text.strip_prefix("unix:") {
             // `unix:///run/x.sock` is how engines are written; the path is the same.
             let path = path.strip_prefix("//").unwrap_or(path);
+            if path.starts_with('/') && path.rfind('/') == Some(0) {
+                return Err(
+                    "a Unix socket needs a directory of its own, such as `unix:/run/relayer-controller/api.sock`",
+                );
+            }
             if path.starts_with('/') {
                 return Ok(Self::Unix(path.into()));
             }
@@ -122,6 +127,7 @@ mod tests {
         check("unix:/run/x.sock", Ok("unix:/run/x.sock"));
         check("unix:///run/x.sock", Ok("unix:/run/x.sock"));
         check("unix:x.sock", Err("whole path"));
+        check("unix:/x.sock", Err("directory of its own"));
         check("8089", Err("address:port"));
         check(":8089", Err("address:port"));
         check("example.org:80", Err("IP address"));
@@ -133,7 +139,7 @@ mod tests {
         for (text, local) in [
             ("127.0.0.1:1", true),
             ("[::1]:1", true),
-            ("unix:/x", true),
+            ("unix:/run/x", true),
             ("0.0.0.0:1", false),
             ("[::]:1", false),
         ] {

@@ -8,6 +8,9 @@ use x509_parser::parse_x509_certificate;
 /// The longest name that counts, in bytes.
 const MAX_NAME: usize = 256;
 
+/// The most names of one certificate that count.
+const MOST_NAMES: usize = 64;
+
 /// Every name in a certificate that was verified, each once: DNS names, email addresses, URIs and IP addresses of the
 /// subject alternative name, and the common name. None where it cannot be read.
 pub(super) fn of(certificate: &[u8]) -> Vec<String> {
@@ -22,9 +25,9 @@ pub(super) fn of(certificate: &[u8]) -> Vec<String> {
     let common = certificate.subject().iter_common_name();
     names.extend(common.filter_map(|name| name.as_str().ok().map(str::to_owned)));
 
-    let mut kept: Vec<String> = Vec::with_capacity(names.len());
+    let mut kept: Vec<String> = Vec::new();
     for name in names {
-        if is_plain(&name) && !kept.contains(&name) {
+        if kept.len() < MOST_NAMES && is_plain(&name) && !kept.contains(&name) {
             kept.push(name);
         }
     }

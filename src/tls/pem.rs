@@ -166,6 +166,11 @@ fn denied(metadata: Option<&Metadata>) -> String {
     let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
     let process = format!("this process is {}:{}", user.as_raw(), group.as_raw());
     match metadata {
+        // Confinement, and not the mode, keeps a process that runs from other directories.
+        Some(file) if file.mode() & 0o004 != 0 => {
+            "its mode allows it: a gateway that runs reaches only the directories that it knew at its start; start again"
+                .to_owned()
+        }
         Some(file) => format!(
             "it belongs to {}:{} with mode {:04o}, and {process}",
             file.uid(),
