@@ -62,6 +62,11 @@ impl FromStr for Output {
         if text.ends_with(['/', '.']) {
             return Err("this is a directory; name the file in it");
         }
+        if text.starts_with('/') && text.rfind('/') == Some(0) {
+            return Err(
+                "the file needs a directory of its own, which is all of the disk that is written to",
+            );
+        }
         if text.contains(char::is_control) {
             return Err("a path has no control characters");
         }

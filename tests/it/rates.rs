@@ -50,6 +50,10 @@ fn an_address_has_its_rate() {
     ] {
         check_wait(&http::ask(gateway.address, method, path), error, path);
     }
+    // So are those that would be refused for another reason.
+    let foreign = "Sec-Fetch-Site: cross-site\r\n";
+    let answer = http::ask_with(gateway.address, "POST", "/container/a/stop", foreign, "");
+    check_wait(&answer, error, "cross-site");
     // Health checks are not counted.
     for _ in 0..10 {
         gateway.check("GET", "/health", 200, r#""ok""#);

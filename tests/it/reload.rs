@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -237,6 +238,29 @@ fn a_file_that_was_not_there_yet_is_noticed() {
     gateway.wait_for("there is no such file");
     assert_eq!(gateway.ask("/container/b").status, 404);
     fs::write(&secret, TOKEN).unwrap();
+    gateway.wait_for_status("/container/b", 500);
+}
+
+/// To swap a link on the way is a way to change the file, also for a program that confines itself.
+#[test]
+fn a_link_on_the_way_that_is_swapped() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for (version, visible) in [("v1", "a"), ("v2", "b")] {
+        fs::create_dir(at(version)).unwrap();
+        let text = rules(NOWHERE, "x-", &[visible]);
+        fs::write(at(version).join("relayer-controller.toml"), text).unwrap();
+    }
+    symlink("v1", at("current")).unwrap();
+    symlink("v2", at("next")).unwrap();
+    let (file, next, current) = (
+        at("current/relayer-controller.toml"),
+        at("next"),
+        at("current"),
+    );
+    let gateway = Gateway::start_on(folder, &file, "info");
+    assert_eq!(gateway.ask("/container/b").status, 404);
+    fs::rename(next, current).unwrap();
     gateway.wait_for_status("/container/b", 500);
 }
 
