@@ -47,7 +47,7 @@ pub(super) fn run(listen: &Listen) -> u8 {
         Ok(config) => config,
         Err(mistakes) => return report(&mistakes),
     };
-    telemetry::start(&config.log);
+    let _log = telemetry::start(&config.log);
     with_runtime(config.server.workers, serve(config, socket))
 }
 

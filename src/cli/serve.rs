@@ -27,6 +27,9 @@ const BREAK_OFF: Duration = Duration::from_secs(1);
 /// How long the audit trail has to write what is still to be written at the end.
 const LAST_RECORDS: Duration = Duration::from_secs(2);
 
+/// How long the log has at the end.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// The exit code, and what to wait for before the process ends with it.
 pub(super) type Ended = (u8, Ending);
 
@@ -39,7 +42,7 @@ pub(super) fn run(file: &Path) -> u8 {
         Ok(config) => config,
         Err(mistakes) => return report(&mistakes),
     };
-    telemetry::start(&config.log);
+    let log = telemetry::start(&config.log);
     raise_file_limit();
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -52,10 +55,17 @@ pub(super) fn run(file: &Path) -> u8 {
     );
     // What is read here is out of reach afterwards.
     let own = OwnContainer::of_process();
-    match confine::run(&source, config) {
-        Ok(config) => with_runtime(config.server.workers, serve(config, source, own)),
-        Err(code) => code,
+    let config = match confine::run(&source, config) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    // Not before: what leaves root does so while there is one thread.
+    if let Err(error) = log.detach() {
+        warn!(%error, "there is no thread for the log: whoever is slow to read it holds up requests");
     }
+    let code = with_runtime(config.server.workers, serve(config, source, own));
+    log.flush(LAST_LINES);
+    code
 }
 
 async fn serve(config: Config, source: Source, own: OwnContainer) -> Ended {

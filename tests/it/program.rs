@@ -409,6 +409,38 @@ fn does_not_wait_for_the_engine() {
     );
 }
 
+/// A log that nobody reads holds up neither requests nor the end.
+#[test]
+fn a_log_that_nobody_reads() {
+    let (folder, mut command) = with_file(GOOD);
+    let socket = folder.path().join("gateway.sock");
+    command.env(
+        "RELAYER_CONTROLLER_SERVER__LISTEN",
+        format!("unix:{}", socket.display()),
+    );
+    command.env("RELAYER_CONTROLLER_LOG__FILTER", "trace");
+    let mut child = command.stderr(Stdio::piped()).spawn().map(Running).unwrap();
+    wait_for_socket(&socket);
+    let ask = |path: &str| {
+        let mut stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        http::parse(&answer).unwrap().status
+    };
+    // Far more lines than the pipe takes, and than may wait.
+    for _ in 0..5000 {
+        assert_eq!(ask("/container/hidden/status"), 404);
+    }
+    assert_eq!(ask("/health"), 200);
+    child.signal(Signal::TERM);
+    assert_eq!(child.wait(), Some(0));
+}
+
 /// Whoever does not listen gets no answer, and no panic either.
 #[test]
 fn output_that_nobody_takes() {
