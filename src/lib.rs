@@ -14,7 +14,7 @@
 //! | [`gateway`] | admit, run, record: once for each request, whichever face took it |
 //! | [`config`] | text into a [`Config`](config::Config), or every mistake in it |
 //! | [`audit`] [`authn`] [`confine`] [`engine`] [`limits`] [`metrics`] [`pretend`] [`server`] [`telemetry`] | the edges: all the input and output |
-//! | [`policy`] [`tls`] | the law: pure, and of the standard library only; beside it, certificates and keys out of files |
+//! | [`policy`] [`address`] [`tls`] | the law: pure, and of the standard library only; beside it, what edges share: addresses as they are counted, certificates and keys out of files |
 //!
 //! # One request
 //!
@@ -32,6 +32,7 @@
 //!    [`Engine`](engine::Engine). A change runs on a task of its own, to its end.
 //! 8. The outcome is recorded and [counted](metrics::Metrics), and the answer is rendered.
 
+pub mod address;
 pub mod api;
 pub mod app;
 pub mod audit;

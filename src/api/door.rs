@@ -92,7 +92,7 @@ impl Api {
             Who::Unknown if needs == Need::Nothing => return Ok(Principal::anonymous()),
             Who::Unknown => ("no credentials".to_owned(), None),
             Who::Rejected(rejection) => {
-                let hold = self.failures.count(limits::address(&request.peer));
+                let hold = self.failures.count(request.peer.address.counted_as());
                 (rejection.to_string(), hold)
             }
         };

@@ -3,8 +3,8 @@
 use super::problem::Problem;
 use super::route::{Endpoint, Need, Route};
 use crate::gateway::Caller;
-use crate::limits::{Address, Limits};
-use crate::server::{Peer, PeerAddress};
+use crate::limits::Limits;
+use crate::server::Peer;
 
 /// Counts a request from this peer's address. A health check is not counted: a crowd must not make it fail.
 ///
@@ -16,7 +16,7 @@ pub(super) fn check_address(limits: &Limits, peer: &Peer, route: &Route) -> Resu
         return Ok(());
     }
     limits
-        .check_address(address(peer))
+        .check_address(peer.address.counted_as())
         .map_err(Problem::AddressLimit)
 }
 
@@ -36,12 +36,4 @@ pub(super) fn check_principal(
     limits
         .check_principal(&caller.principal)
         .map_err(|wait| Problem::PrincipalLimit(caller.principal.clone(), wait))
-}
-
-/// Where a peer counts as coming from.
-pub(super) fn address(peer: &Peer) -> Address {
-    match peer.address {
-        PeerAddress::Tcp(address) => Address::ip(address.ip()),
-        PeerAddress::Unix { uid, .. } => Address::user(uid),
-    }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use governor::Quota;
 use governor::clock::{Clock, DefaultClock};
 
-use super::Address;
 use super::buckets::Buckets;
+use crate::address::Address;
 
 /// So many failures of one address pass undelayed, and then one a second.
 const BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
@@ -60,7 +60,8 @@ mod tests {
 
     use governor::clock::FakeRelativeClock;
 
-    use super::{Address, Failures};
+    use super::Failures;
+    use crate::address::Address;
 
     const ONE: Address = Address::user(1);
     const OTHER: Address = Address::user(2);

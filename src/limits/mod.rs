@@ -2,13 +2,11 @@
 //!
 //! Whatever is remembered of callers is bounded: see [`MOST_KEYS`].
 
-mod address;
 mod buckets;
 mod failures;
 mod rate;
 mod wait;
 
-pub use address::Address;
 pub use buckets::MOST_KEYS;
 pub use failures::Failures;
 pub use rate::Rate;
@@ -16,6 +14,7 @@ pub use wait::Wait;
 
 use buckets::Buckets;
 
+use crate::address::Address;
 use crate::policy::Principal;
 
 /// The most that `limits.changes` can be.
@@ -88,7 +87,8 @@ impl Limits {
 
 #[cfg(test)]
 mod tests {
-    use super::{Address, Limits, Settings};
+    use super::{Limits, Settings};
+    use crate::address::Address;
     use crate::policy::Principal;
 
     #[test]

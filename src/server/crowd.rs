@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::PeerAddress;
+use crate::address::Address;
 
 /// How often at most the log says that connections are refused.
 const NOTICE: Duration = Duration::from_secs(10);
@@ -23,13 +23,6 @@ pub(super) struct Crowd {
 }
 
 type Counts = Arc<Mutex<HashMap<Address, usize>>>;
-
-/// Where a connection comes from: an IPv4 address, the /64 of an IPv6 address, or a user of this machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Address {
-    Ip(IpAddr),
-    User(u32),
-}
 
 /// A connection's seat in the crowd, free again when it is dropped.
 pub(super) struct Seat(Option<(Counts, Address)>);
@@ -48,7 +41,7 @@ impl Crowd {
         let Some(most) = self.most else {
             return Some(Seat(None));
         };
-        let address = Address::of(peer);
+        let address = peer.counted_as();
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(address).or_default();
         if *count < most {
@@ -66,22 +59,6 @@ impl Crowd {
             );
         }
         None
-    }
-}
-
-impl Address {
-    fn of(peer: &PeerAddress) -> Self {
-        match peer {
-            PeerAddress::Unix { uid, .. } => Self::User(*uid),
-            PeerAddress::Tcp(address) => Self::Ip(match address.ip().to_canonical() {
-                IpAddr::V6(ip) => {
-                    // SECURITY: one host has a whole /64 to connect from, so by single addresses it would have no limit.
-                    let [a, b, c, d, ..] = ip.segments();
-                    IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-                }
-                ip @ IpAddr::V4(_) => ip,
-            }),
-        }
     }
 }
 

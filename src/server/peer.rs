@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::address::Address;
+
 /// Who is at the other end of a connection. Nothing in it is what a client merely says. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
@@ -26,6 +28,17 @@ pub enum PeerAddress {
         /// Its group when it connected.
         gid: u32,
     },
+}
+
+impl PeerAddress {
+    /// What it counts as where there are limits by address.
+    #[must_use]
+    pub fn counted_as(&self) -> Address {
+        match self {
+            Self::Tcp(address) => Address::ip(address.ip()),
+            Self::Unix { uid, .. } => Address::user(*uid),
+        }
+    }
 }
 
 impl fmt::Display for Peer {

@@ -10,7 +10,7 @@ use rustls::crypto::{CryptoProvider, ring};
 
 pub use current::Current;
 pub use error::Error;
-pub use pem::{PemFile, authorities, certificates, identity};
+pub use pem::{PemFile, authorities, identity};
 
 /// The cryptography to use. It is handed to whoever needs it; no default is set for the whole process.
 #[must_use]

@@ -43,7 +43,7 @@ impl PemFile<'_> {
 /// # Errors
 ///
 /// Where the file cannot be read, is damaged, or has no certificate in it.
-pub fn certificates(file: PemFile<'_>) -> Result<Vec<CertificateDer<'static>>, Error> {
+fn certificates(file: PemFile<'_>) -> Result<Vec<CertificateDer<'static>>, Error> {
     let text = read(file)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match found {
@@ -60,7 +60,7 @@ pub fn certificates(file: PemFile<'_>) -> Result<Vec<CertificateDer<'static>>, E
 ///
 /// # Errors
 ///
-/// Those of [`certificates`], and where one of them is no certificate at all.
+/// Where the file cannot be read, is damaged, or has no certificate in it, and where one of them is no certificate at all.
 pub fn authorities(file: PemFile<'_>) -> Result<Arc<RootCertStore>, Error> {
     let mut roots = RootCertStore::empty();
     for (index, certificate) in certificates(file)?.into_iter().enumerate() {

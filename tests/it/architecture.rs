@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The floors from the ground up. A new module has to be given one here.
 const FLOORS: [&[&str]; 7] = [
-    &["policy", "tls"],
+    &["policy", "address", "tls"],
     &[
         "audit",
         "authn",

@@ -1,8 +1,8 @@
-//! Where a request comes from, as coarse as it is counted.
+//! Addresses as they are counted: what the server and the limits both go by, so that both mean the same by one.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Where a request comes from: an IPv4 address, the /64 of an IPv6 address, or a user of this machine.
+/// Where a connection comes from: an IPv4 address, the /64 of an IPv6 address, or a user of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Address(Kind);
 
