@@ -6,7 +6,7 @@ use std::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::{Door, Failure};
-use crate::config::Config;
+use crate::config::{Config, Revision};
 use crate::engine::Error;
 use crate::limits::Wait;
 use crate::policy::{ContainerName, Denial, Facility, Operation, Permitted, Principal, Verb};
@@ -26,6 +26,14 @@ pub struct Caller {
     pub status_of: fn(Result<(), &Failure>) -> u16,
 }
 
+impl Caller {
+    /// What every line of the log says of a request: its id, the revision, who asks, and from where.
+    fn told(&self) -> (&str, &Revision, &Principal, &Peer) {
+        let revision = &self.config.revision;
+        (&self.request_id, revision, &self.principal, &self.peer)
+    }
+}
+
 /// An admitted request that has not ended yet.
 #[must_use]
 pub(super) struct Receipt {
@@ -39,13 +47,7 @@ impl Receipt {
     /// Records that the law said yes; to be called before anything happens.
     pub(super) fn admitted<T: Operation>(caller: &Caller, permitted: &Permitted<T>) -> Self {
         let verb = permitted.operation().verb();
-        let Caller {
-            request_id,
-            peer,
-            principal,
-            ..
-        } = caller;
-        let revision = &caller.config.revision;
+        let (request_id, revision, principal, peer) = caller.told();
         let (container, rule) = (permitted.container(), permitted.by());
         if is_quiet(verb) {
             debug!(%request_id, %revision, %principal, %peer, %verb, %container, %rule, "admitted");
@@ -53,7 +55,7 @@ impl Receipt {
             info!(%request_id, %revision, %principal, %peer, %verb, %container, %rule, "admitted");
         }
         Self {
-            request_id: request_id.clone(),
+            request_id: request_id.to_owned(),
             verb,
             container: container.clone(),
             admitted_at: Instant::now(),
@@ -107,13 +109,7 @@ pub(super) fn denied(
     container: &ContainerName,
     denial: &Denial,
 ) -> Failure {
-    let Caller {
-        request_id,
-        peer,
-        principal,
-        ..
-    } = caller;
-    let revision = &caller.config.revision;
+    let (request_id, revision, principal, peer) = caller.told();
     info!(%request_id, %revision, %principal, %peer, %verb, %container, %denial, "denied");
     match denial {
         Denial::Hidden { .. } => Failure::NotFound(container.as_str().to_owned()),
@@ -127,35 +123,28 @@ pub(super) fn denied(
 /// Records that a request was refused before the law was asked.
 pub(super) fn at_the_door(door: &Door, why: &str) {
     let Door {
-        request_id, peer, ..
+        request_id,
+        revision,
+        peer,
+        ..
     } = door;
     let verb = door.verb.map(Verb::as_str);
     // Debug form: what a client wrote may hold control characters.
     let container = door.container.as_deref();
-    info!(%request_id, %peer, verb, ?container, why, "refused");
+    info!(%request_id, %revision, %peer, verb, ?container, why, "refused");
 }
 
 /// Records that the law said no to something of the gateway itself.
 pub(super) fn facility_denied(caller: &Caller, facility: Facility, denial: &Denial) -> Failure {
-    let Caller {
-        request_id,
-        principal,
-        ..
-    } = caller;
+    let (request_id, revision, principal, peer) = caller.told();
     let asked = facility.as_str();
-    info!(%request_id, %principal, asked, %denial, "denied");
+    info!(%request_id, %revision, %principal, %peer, asked, %denial, "denied");
     Failure::FacilityForbidden(facility)
 }
 
 /// Records that the law said yes, and that there is no place for one more change.
 pub(super) fn refused<T: Operation>(caller: &Caller, permitted: &Permitted<T>) -> Failure {
-    let Caller {
-        request_id,
-        peer,
-        principal,
-        ..
-    } = caller;
-    let revision = &caller.config.revision;
+    let (request_id, revision, principal, peer) = caller.told();
     let (verb, container) = (permitted.operation().verb(), permitted.container());
     warn!(%request_id, %revision, %principal, %peer, %verb, %container, "too many changes are under way");
     Failure::Busy
@@ -167,25 +156,15 @@ pub(super) fn cooling_down<T: Operation>(
     permitted: &Permitted<T>,
     wait: Wait,
 ) -> Failure {
-    let Caller {
-        request_id,
-        principal,
-        ..
-    } = caller;
+    let (request_id, revision, principal, peer) = caller.told();
     let (verb, container) = (permitted.operation().verb(), permitted.container().clone());
-    info!(%request_id, %principal, %verb, %container, %wait, "cooling down");
+    info!(%request_id, %revision, %principal, %peer, %verb, %container, %wait, "cooling down");
     Failure::CoolingDown { container, wait }
 }
 
 /// Records that the law let so many containers be listed.
 pub(super) fn listed(caller: &Caller, containers: usize) {
-    let Caller {
-        request_id,
-        peer,
-        principal,
-        ..
-    } = caller;
-    let revision = &caller.config.revision;
+    let (request_id, revision, principal, peer) = caller.told();
     debug!(%request_id, %revision, %principal, %peer, containers, "admitted to a listing");
 }
 
