@@ -17,6 +17,7 @@ mod audit;
 mod audit_ends;
 mod authority;
 mod browsers;
+mod command_line;
 mod confine;
 mod door;
 mod engine_tls;
