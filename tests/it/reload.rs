@@ -221,6 +221,25 @@ fn what_waits_for_the_next_start_is_held_against_the_start() {
     }
 }
 
+/// What changes between the reading at the start and the watching is noticed, although nobody tells of it any more.
+#[test]
+fn a_change_at_the_very_start_is_noticed() {
+    for delay in [2, 4, 6, 9, 13, 18] {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("relayer-controller.toml");
+        fs::write(&file, rules(NOWHERE, "x-", &["a"])).unwrap();
+        let (new, place) = (folder.path().join("new"), file.clone());
+        fs::write(&new, rules(NOWHERE, "x-", &["b"])).unwrap();
+        let editor = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(delay));
+            fs::rename(new, place).unwrap();
+        });
+        let gateway = Gateway::start_on(folder, &file, "info");
+        editor.join().unwrap();
+        gateway.wait_for_status("/container/b", 500);
+    }
+}
+
 /// A file of tokens that comes later is noticed.
 #[test]
 fn a_file_that_was_not_there_yet_is_noticed() {
