@@ -12,7 +12,9 @@ fn check(text: &str) {
         return;
     };
     assert!(!mistakes.list().is_empty());
-    let lines: Vec<&str> = text.trim_start_matches('\u{feff}').split('\n').collect();
+    // One byte order mark stands outside of the text; a second one is a character of its first line.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lines: Vec<&str> = text.split('\n').collect();
     for found in mistakes.list() {
         if let Place::Text { line, column, .. } = found.place() {
             let length = lines[line - 1].chars().count();
@@ -91,6 +93,11 @@ proptest! {
         text.replace_range(floor(at)..floor(at + removed), &piece);
         check(&text);
     }
+}
+
+#[test]
+fn a_second_byte_order_mark_is_a_character_of_the_first_line() {
+    check("\u{feff}\u{feff}xx");
 }
 
 #[test]
