@@ -8,7 +8,7 @@ use super::input;
 use super::limits;
 use super::problem::{self, Problem};
 use super::reply::Response;
-use super::route::{Endpoint, Need, Route, Row};
+use super::route::{Endpoint, Need, Route, Row, Segments};
 use super::{Api, site};
 use crate::config::Config;
 use crate::gateway::{Caller, Door};
@@ -17,8 +17,8 @@ use crate::server::Request;
 
 /// What becomes of a request at the door.
 pub(super) enum Entry<'path> {
-    /// It is let in: who asks, for which row, and the container's name as it stands in the path.
-    In(Caller, &'static Row, &'path str),
+    /// It is let in: who asks, for which row, and what the path says beside it.
+    In(Caller, &'static Row, Segments<'path>),
     /// It is answered here: a browser asked whether it may ask.
     Answered(Response),
 }
@@ -46,8 +46,8 @@ impl Api {
             let (door, why) = (door(request, &config, &route, None), problem.to_string());
             return Err(self.refuse(door, problem, &why).await);
         }
-        let (row, name) = match &route {
-            Route::Found(row, name) => (*row, *name),
+        let (row, segments) = match &route {
+            Route::Found(row, segments) => (*row, *segments),
             Route::OtherMethod(allow) => {
                 let preflight = cors.preflight(method, headers, allow);
                 let answered = preflight.map(Entry::Answered);
@@ -76,7 +76,7 @@ impl Api {
             Need::Facility(facility) => self.gateway.admit(&caller, facility).await?,
             Need::Nothing | Need::Principal | Need::Verb(_) => {}
         }
-        Ok(Entry::In(caller, row, name))
+        Ok(Entry::In(caller, row, segments))
     }
 
     /// Who asks; whoever fails to say it is slowed.
@@ -141,7 +141,7 @@ fn door(
     principal: Option<Principal>,
 ) -> Door {
     let (verb, container) = match route {
-        Route::Found(row, name) => asked(row, name),
+        Route::Found(row, segments) => asked(row, segments.name),
         Route::OtherMethod(_) | Route::Unknown => (None, None),
     };
     Door {

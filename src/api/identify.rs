@@ -2,9 +2,10 @@
 
 use std::time::SystemTime;
 
-use crate::authn::{Identity, Register, Rejection, Shown};
+use crate::authn::{Identity, Malformed, Register, Rejection, Shown};
+use crate::gateway::Credentials;
 use crate::policy::{Policy, Principal};
-use crate::server::{PeerAddress, Request};
+use crate::server::{Peer, PeerAddress, Request};
 
 /// Who asks, as far as can be told.
 pub(super) enum Who {
@@ -18,16 +19,37 @@ pub(super) enum Who {
 
 /// Finds out who a request comes from.
 pub(super) fn identify(request: &Request, policy: &Policy, register: &Register) -> Who {
+    let shown = || Shown::read(&request.head.headers);
+    who(shown, &request.peer, policy, register)
+}
+
+/// What a request shows, to be judged again later. Of a token its hash is kept.
+pub(super) fn credentials(request: &Request) -> Credentials {
+    let shown = Shown::read(&request.head.headers);
+    let peer = request.peer.clone();
+    Credentials::new(move |config| {
+        match who(|| shown.clone(), &peer, &config.policy, &config.register) {
+            Who::Known(principal) => Some(principal),
+            Who::Unknown | Who::Rejected(_) => None,
+        }
+    })
+}
+
+fn who(
+    shown: impl FnOnce() -> Result<Option<Shown>, Malformed>,
+    peer: &Peer,
+    policy: &Policy,
+    register: &Register,
+) -> Who {
     // Without principals no credential can be right or wrong; a proxy before us may ask for its own.
     if !policy.has_principals() {
         return Who::Known(Principal::anonymous());
     }
-    let shown = Shown::read(&request.head.headers);
-    let mut identity = register.by_header(shown, SystemTime::now());
-    if let (Identity::Absent, Some(names)) = (&identity, &request.peer.certificate) {
+    let mut identity = register.by_header(shown(), SystemTime::now());
+    if let (Identity::Absent, Some(names)) = (&identity, &peer.certificate) {
         identity = register.by_certificate(names);
     }
-    if let (Identity::Absent, PeerAddress::Unix { uid, gid }) = (&identity, request.peer.address) {
+    if let (Identity::Absent, PeerAddress::Unix { uid, gid }) = (&identity, peer.address) {
         identity = register.by_process(uid, gid);
     }
     match identity {

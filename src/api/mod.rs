@@ -5,10 +5,12 @@ mod door;
 mod identify;
 mod input;
 mod limits;
+mod media;
 mod problem;
 mod reply;
 mod route;
 mod site;
+mod sse;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,9 +23,10 @@ pub use route::{Action, Endpoint, Need, ROWS, Row};
 use cors::Cors;
 use door::Entry;
 use input::Parameters;
-use problem::{Form, Problem, accepts};
+use media::{Media, accepts};
+use problem::{Form, Problem};
 use reply::{Changed, Container, Containers, Ready, Response, Whoami};
-use route::Routes;
+use route::{Routes, Segments};
 
 use crate::config::Config;
 use crate::engine::Change;
@@ -94,8 +97,8 @@ impl Api {
         config: Arc<Config>,
         cors: &Cors,
     ) -> Result<Response, Problem> {
-        let (caller, row, name) = match self.enter(&request, config, cors).await? {
-            Entry::In(caller, row, name) => (caller, row, name),
+        let (caller, row, segments) = match self.enter(&request, config, cors).await? {
+            Entry::In(caller, row, segments) => (caller, row, segments),
             Entry::Answered(response) => return Ok(response),
         };
         match row.endpoint {
@@ -126,15 +129,27 @@ impl Api {
                 Ok(reply::json(StatusCode::OK, &Containers { containers }))
             }
             Endpoint::Container(action) => {
-                let name = match input::name(name) {
-                    Ok(name) => name,
-                    Err(problem) => {
-                        return Err(self.refuse_name(&caller, row, name, problem).await);
-                    }
-                };
+                let name = self.name(&caller, row, segments).await?;
                 let parameters = Parameters::read(request).await?;
                 self.container(&caller, action, &name, parameters).await
             }
+        }
+    }
+
+    /// The container that a path names.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be a name; that goes on record.
+    async fn name(
+        &self,
+        caller: &Caller,
+        row: &'static Row,
+        segments: Segments<'_>,
+    ) -> Result<ContainerName, Problem> {
+        match input::name(segments.name) {
+            Ok(name) => Ok(name),
+            Err(problem) => Err(self.refuse_name(caller, row, segments.name, problem).await),
         }
     }
 

@@ -2,19 +2,17 @@
 
 use std::fmt;
 
-use hyper::header::{ACCEPT, ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, StatusCode};
 use serde_json::json;
 
+use super::media::{PROBLEM_JSON, accepts};
 use super::reply::{self, Response};
 use crate::engine;
 use crate::gateway::Failure;
 use crate::limits::Wait;
 use crate::policy::Principal;
 use crate::server::Refusal;
-
-/// The media type of RFC 9457.
-const PROBLEM_JSON: &str = "application/problem+json";
 
 /// How an error is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,47 +196,5 @@ impl Problem {
             headers.insert(RETRY_AFTER, seconds.into());
         }
         response
-    }
-}
-
-/// Whether the caller asks for this media type: names it, and not with a weight of nothing.
-pub(super) fn accepts(request: &HeaderMap, media_type: &str) -> bool {
-    request
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            let named = parts
-                .next()
-                .is_some_and(|kind| kind.eq_ignore_ascii_case(media_type));
-            let refused = parts
-                .filter_map(|part| part.strip_prefix("q="))
-                .any(|weight| weight.parse::<f32>().is_ok_and(|weight| weight <= 0.0));
-            named && !refused
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use hyper::HeaderMap;
-    use hyper::header::ACCEPT;
-
-    use super::{PROBLEM_JSON, accepts};
-
-    #[test]
-    fn who_asks_for_problem_documents() {
-        for (accept, expected) in [
-            ("*/*", false),
-            ("application/json", false),
-            ("application/problem+json", true),
-            ("application/json, Application/Problem+JSON;q=0.5", true),
-            ("application/problem+json;q=0", false),
-            ("application/problem+jsonx", false),
-        ] {
-            let headers = HeaderMap::from_iter([(ACCEPT, accept.parse().unwrap())]);
-            assert_eq!(accepts(&headers, PROBLEM_JSON), expected, "{accept}");
-        }
     }
 }

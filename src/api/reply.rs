@@ -1,17 +1,20 @@
 //! Answers: values into JSON, with the headers that every answer has.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use futures_util::Stream;
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
 use crate::engine::{Status, View};
+use crate::server;
+use crate::server::Body;
 
-/// An answer, whole.
-pub(super) type Response = hyper::Response<Full<Bytes>>;
+/// An answer.
+pub(super) type Response = hyper::Response<Body>;
 
 /// The answer to `/containers`.
 #[derive(Serialize)]
@@ -57,7 +60,7 @@ pub(super) struct Whoami<'caller> {
 
 /// An answer without a body.
 pub(super) fn nothing(status: StatusCode) -> Response {
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(server::whole(Bytes::new()));
     *response.status_mut() = status;
     response
 }
@@ -85,8 +88,20 @@ pub(super) fn text(media_type: &'static str, text: String) -> Response {
     whole(media_type, text.into())
 }
 
+/// A good answer that comes piece by piece.
+pub(super) fn stream(
+    media_type: &'static str,
+    pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> Response {
+    with_body(media_type, server::streamed(pieces))
+}
+
 fn whole(media_type: &'static str, body: Bytes) -> Response {
-    let mut response = Response::new(Full::new(body));
+    with_body(media_type, server::whole(body))
+}
+
+fn with_body(media_type: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     // State is true for a moment; and without this a cache may keep even a 404.

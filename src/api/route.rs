@@ -151,11 +151,20 @@ const OTHER: &str = "other";
 /// The table, ready to look things up in.
 pub(super) struct Routes(Router<Vec<&'static Row>>);
 
+/// What a path says where its row leaves it open, still encoded; empty where it leaves nothing open.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Segments<'path> {
+    /// Which container.
+    pub(super) name: &'path str,
+    /// Which of its commands.
+    pub(super) command: &'path str,
+}
+
 /// What a method and a path lead to.
 #[derive(Debug)]
 pub(super) enum Route<'path> {
-    /// A row, and the container's name as it stands in the path, still encoded; empty where there is none.
-    Found(&'static Row, &'path str),
+    /// A row, and what its path leaves open.
+    Found(&'static Row, Segments<'path>),
     /// The path is known; these are its methods, as `Allow` lists them.
     OtherMethod(String),
     /// No such path.
@@ -191,7 +200,14 @@ impl Routes {
             method.as_str()
         };
         match found.value.iter().find(|row| row.method == asked) {
-            Some(row) => Route::Found(row, found.params.get("name").unwrap_or_default()),
+            Some(row) => {
+                let segment = |key| found.params.get(key).unwrap_or_default();
+                let segments = Segments {
+                    name: segment("name"),
+                    command: segment("command"),
+                };
+                Route::Found(row, segments)
+            }
             None => Route::OtherMethod(allow(found.value)),
         }
     }
@@ -229,12 +245,12 @@ fn allow(rows: &[&Row]) -> String {
 mod tests {
     use hyper::Method;
 
-    use super::{Route, Routes};
+    use super::{Route, Routes, Segments};
 
     fn check(method: &str, path: &str, expected: &str) {
         let routes = Routes::new().unwrap();
         let found = match routes.find(&method.parse::<Method>().unwrap(), path) {
-            Route::Found(row, name) => format!("{:?} {name}", row.endpoint),
+            Route::Found(row, Segments { name, .. }) => format!("{:?} {name}", row.endpoint),
             Route::OtherMethod(allow) => format!("405 {allow}"),
             Route::Unknown => "404".to_owned(),
         };

@@ -127,8 +127,12 @@ impl App {
             stop.cancelled().await;
             tokio::time::sleep(self.shutdown_timeout).await;
         };
+        let closing = async {
+            stop.cancelled().await;
+            self.gateway.close_streams();
+        };
         let drained = async {
-            self.server.serve(handler, stop.clone()).await;
+            tokio::join!(self.server.serve(handler, stop.clone()), closing);
             // Callers that hung up have no connection left to wait for; what they asked for still runs.
             self.gateway.drain().await;
         };

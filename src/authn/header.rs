@@ -10,7 +10,7 @@ use hyper::header::AUTHORIZATION;
 use super::TokenHash;
 
 /// What a request shows in its `Authorization` header. The secret is hashed at once and kept nowhere.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// The user that `Basic` names; it must be the token's principal.
     pub user: Option<String>,

@@ -37,10 +37,10 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A Docker engine.
 pub struct Engine {
-    docker: Docker,
-    pool: Arc<Pool>,
-    timeout: Duration,
-    own: OwnContainer,
+    pub(super) docker: Docker,
+    pub(super) pool: Arc<Pool>,
+    pub(super) timeout: Duration,
+    pub(super) own: OwnContainer,
     observer: Observer,
     /// Whether the last call reached the engine; the log says when that changes, and not at each call.
     is_reachable: AtomicBool,
@@ -241,7 +241,7 @@ impl Engine {
     }
 
     /// Looks at the container that has exactly this name now.
-    async fn locate(&self, name: &FullName) -> Result<Inspected, Error> {
+    pub(super) async fn locate(&self, name: &FullName) -> Result<Inspected, Error> {
         if let Some(hint) = self.hint(name)
             && let Some(found) = self.inspect_as(&hint, name).await?
         {
@@ -275,7 +275,7 @@ impl Engine {
         }
     }
 
-    async fn inspect(&self, id: &ContainerId) -> Result<Inspected, Error> {
+    pub(super) async fn inspect(&self, id: &ContainerId) -> Result<Inspected, Error> {
         let response = self
             .within(
                 "inspect",
@@ -315,7 +315,7 @@ impl Engine {
     }
 
     /// Runs one call to the engine under a deadline.
-    async fn within<T>(
+    pub(super) async fn within<T>(
         &self,
         name: &'static str,
         limit: Duration,

@@ -11,6 +11,7 @@ mod own;
 mod reach;
 mod tls;
 mod transport;
+mod upstream;
 mod view;
 
 pub use command::{Change, InvalidSignal, Look, Outcome, Signal};

@@ -49,7 +49,8 @@ impl<B> HasBody for Request<B> {
     type Body = B;
 }
 
-struct Connection {
+/// A connection to the engine.
+pub(super) struct Connection {
     sender: SendRequest<Body>,
     /// When it was last used.
     used: Instant,
@@ -86,7 +87,8 @@ impl Pool {
         })
     }
 
-    /// Sends a request on an idle connection or a new one.
+    /// Sends a request on an idle connection or a new one, and keeps the connection for others when its answer has been
+    /// read.
     ///
     /// A 304 comes back as an error with that status, because bollard takes it for success.
     ///
@@ -94,35 +96,8 @@ impl Pool {
     ///
     /// Where the engine cannot be reached or the connection breaks. A request that was never written is sent again on
     /// a new connection; one that may have been is not, because it may have been carried out.
-    pub(super) async fn send(
-        &self,
-        mut request: BollardRequest,
-    ) -> Result<Response<Incoming>, Error> {
-        request
-            .headers_mut()
-            .insert(HOST, HeaderValue::from_static("docker"));
-        let uri = request.uri().clone();
-        while let Some(mut connection) = self.take() {
-            *request.uri_mut() = versioned(&uri, connection.api)?;
-            match connection.sender.try_send_request(request).await {
-                Ok(response) => return self.answered(connection, response),
-                Err(mut failed) => match failed.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(failed.into_error().into()),
-                },
-            }
-        }
-        let mut connection = self.connect().await?;
-        *request.uri_mut() = versioned(&uri, connection.api)?;
-        let response = connection.sender.send_request(request).await?;
-        self.answered(connection, response)
-    }
-
-    fn answered(
-        &self,
-        mut connection: Connection,
-        response: Response<Incoming>,
-    ) -> Result<Response<Incoming>, Error> {
+    pub(super) async fn send(&self, request: BollardRequest) -> Result<Response<Incoming>, Error> {
+        let (mut connection, response) = self.exchange(request).await?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         // Its answer is yet to be read; `take` passes it over until then.
         connection.used = Instant::now();
@@ -137,6 +112,35 @@ impl Pool {
             });
         }
         Ok(response)
+    }
+
+    /// Sends a request, and gives the connection with the answer: it is for nothing else, and closed when it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::send`].
+    pub(super) async fn exchange(
+        &self,
+        mut request: BollardRequest,
+    ) -> Result<(Connection, Response<Incoming>), Error> {
+        request
+            .headers_mut()
+            .insert(HOST, HeaderValue::from_static("docker"));
+        let uri = request.uri().clone();
+        while let Some(mut connection) = self.take() {
+            *request.uri_mut() = versioned(&uri, connection.api)?;
+            match connection.sender.try_send_request(request).await {
+                Ok(response) => return Ok((connection, response)),
+                Err(mut failed) => match failed.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(failed.into_error().into()),
+                },
+            }
+        }
+        let mut connection = self.connect().await?;
+        *request.uri_mut() = versioned(&uri, connection.api)?;
+        let response = connection.sender.send_request(request).await?;
+        Ok((connection, response))
     }
 
     /// Forgets the idle connections: after one of them fell silent, the others may lead to nowhere too.

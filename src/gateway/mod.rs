@@ -3,6 +3,7 @@
 mod cooldown;
 mod entry;
 mod failure;
+mod lease;
 mod receipt;
 mod turn;
 
@@ -10,10 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use entry::Door;
 pub use failure::Failure;
+pub use lease::Credentials;
 pub use receipt::Caller;
 
 use cooldown::Cooldowns;
@@ -39,6 +42,8 @@ pub struct Gateway {
     changes: TaskTracker,
     turns: Turns,
     cooldowns: Cooldowns,
+    /// Cancelled when streams have to end.
+    closing: CancellationToken,
 }
 
 impl Gateway {
@@ -55,6 +60,7 @@ impl Gateway {
             changes: TaskTracker::new(),
             turns,
             cooldowns: Cooldowns::default(),
+            closing: CancellationToken::new(),
         }
     }
 
@@ -219,6 +225,11 @@ impl Gateway {
                 Err(Failure::Broken)
             }
         }
+    }
+
+    /// Ends every stream, the open ones and those to come: nothing waits for what has no end.
+    pub fn close_streams(&self) {
+        self.closing.cancel();
     }
 
     /// Waits until every change that was admitted has ended.

@@ -3,8 +3,10 @@
 use std::io;
 
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, SERVER};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -38,6 +40,18 @@ pub(super) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body>
 pub(super) fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(full(Bytes::new()));
     *response.status_mut() = status;
+    response
+}
+
+/// Bytes that come as they become known, until the stream ends.
+pub(super) fn streamed(
+    kind: &'static str,
+    pieces: impl Stream<Item = Bytes> + Send + 'static,
+) -> Response<Body> {
+    let frames = StreamBody::new(pieces.map(|piece| Ok(Frame::data(piece))));
+    let mut response = Response::new(frames.boxed_unsync());
+    let kind = HeaderValue::from_static(kind);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }
 

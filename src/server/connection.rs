@@ -7,8 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::Either;
 use hyper::Response;
 use hyper::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use hyper::server::conn::http1::Builder;
@@ -16,12 +15,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::patient::{Patient, Streaming};
 use super::request::{MAX_HEAD_BYTES, Refusal};
-use super::{Peer, Request, RequestId, Settings};
+use super::{Body, Peer, Request, RequestId, Settings};
 
 /// How much of a head is read: above [`MAX_HEAD_BYTES`], so that one which is a little too large gets an answer that
 /// says so. hyper answers a larger one, and one of more than 100 headers, with 431 and no body.
@@ -42,19 +41,19 @@ pub(super) async fn serve<H, F>(
     stop: &CancellationToken,
 ) where
     H: Fn(Request) -> F + Sync,
-    F: Future<Output = Response<Full<Bytes>>> + Send,
+    F: Future<Output = Response<Body>> + Send,
 {
+    let streaming = Streaming::default();
+    let stream = Patient::new(stream, settings.body_timeout, streaming.clone());
     let service = service_fn(|request| {
         let request = Request::new(request, peer.clone(), settings.body_timeout);
-        Box::pin(answer(request, handler))
+        Box::pin(answer(request, handler, &streaming))
     });
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(settings.body_timeout));
     let mut connection = Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(settings.header_timeout)
         .max_buf_size(MAX_BUFFER_BYTES)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+        .serve_connection(TokioIo::new(stream), service);
     let is_certified = peer.certificate.is_some();
     let first = tokio::select! {
         ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
@@ -81,15 +80,20 @@ pub(super) async fn serve<H, F>(
     let _gone = parts.io.inner_mut().shutdown().await;
 }
 
-async fn answer<H, F>(request: Request, handler: &H) -> Result<Response<Full<Bytes>>, Infallible>
+async fn answer<H, F>(
+    request: Request,
+    handler: &H,
+    streaming: &Streaming,
+) -> Result<Response<Body>, Infallible>
 where
     H: Fn(Request) -> F,
-    F: Future<Output = Response<Full<Bytes>>>,
+    F: Future<Output = Response<Body>>,
 {
     // SECURITY: hyper lets a chunked body beside a Content-Length through. A proxy before us may go by the length and
     // take the rest of the body for the next request; on such a connection there is none.
     let is_chunked = request.head.headers.contains_key(TRANSFER_ENCODING);
     let mut response = handler(request).await;
+    streaming.set(matches!(response.body(), Either::Right(_)));
     if is_chunked {
         response
             .headers_mut()

@@ -1,10 +1,12 @@
 //! Edge: the accept loop. It lets requests in within limits, numbers them, and hands them to whoever answers them.
 
+mod body;
 mod connection;
 mod crowd;
 mod listen;
 mod listener;
 mod names;
+mod patient;
 mod peer;
 mod request;
 mod tls;
@@ -15,14 +17,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::Response;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use body::{Body, streamed, whole};
 pub use listen::{Listen, Settings};
 pub use listener::BindError;
 pub use peer::{Peer, PeerAddress};
@@ -93,7 +94,7 @@ impl Server {
     pub async fn serve<H, F>(self, handler: H, stop: CancellationToken)
     where
         H: Fn(Request) -> F + Send + Sync + 'static,
-        F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
     {
         let certificates = self.certificates.clone();
         let accepting = Accepting {
@@ -148,7 +149,7 @@ impl Accepting {
     async fn run<H, F>(mut self, handler: Arc<H>, stop: &CancellationToken)
     where
         H: Fn(Request) -> F + Send + Sync + 'static,
-        F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
     {
         while let Some(accepted) = stop.run_until_cancelled(self.accept()).await {
             match accepted {

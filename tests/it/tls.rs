@@ -8,12 +8,10 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::Response;
 use relayer_controller::engine::OwnContainer;
 use relayer_controller::server::{
-    ClientAuth, ClientCertificates, Listen, Request, Server, Settings, TlsSettings,
+    Body, ClientAuth, ClientCertificates, Listen, Request, Server, Settings, TlsSettings, whole,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -306,9 +304,9 @@ impl Drop for Echo {
     }
 }
 
-async fn echo(request: Request) -> Response<Full<Bytes>> {
+async fn echo(request: Request) -> Response<Body> {
     let names = request.peer.certificate.map(|names| names.join("|"));
-    Response::new(Full::from(names.unwrap_or_else(|| "nobody".to_owned())))
+    Response::new(whole(names.unwrap_or_else(|| "nobody".to_owned())))
 }
 
 #[test]

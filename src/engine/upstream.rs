@@ -1,0 +1,141 @@
+//! Answers of the engine that go on: each has a connection of its own, which is closed when nobody reads on.
+
+use bollard::errors::Error as Theirs;
+use bollard::{BollardRequest, body_full};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Response, Uri};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::transport::{Connection, Pool};
+use super::{Engine, Error};
+
+/// How much is read of an answer that says what went wrong.
+const MAX_REFUSAL_BYTES: usize = 16 * 1024;
+
+/// A question to the engine that bollard does not ask as we need it.
+pub(super) struct Question {
+    method: Method,
+    path: String,
+    body: Option<Value>,
+}
+
+impl Question {
+    /// A GET of this path and query, without the API's version.
+    ///
+    /// SECURITY: whatever of it comes from a caller has been parsed, and is written again by the one who calls this.
+    pub(super) const fn get(path: String) -> Self {
+        Self {
+            method: Method::GET,
+            path,
+            body: None,
+        }
+    }
+
+    /// A POST of this value to this path and query.
+    pub(super) const fn post(path: String, body: Value) -> Self {
+        Self {
+            method: Method::POST,
+            path,
+            body: Some(body),
+        }
+    }
+
+    fn request(self) -> Result<BollardRequest, Theirs> {
+        let body = self
+            .body
+            .map_or_else(Bytes::new, |body| body.to_string().into());
+        let is_empty = body.is_empty();
+        let mut request = BollardRequest::new(body_full(body));
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.path.parse::<Uri>()?;
+        if !is_empty {
+            let json = HeaderValue::from_static("application/json");
+            request.headers_mut().insert(CONTENT_TYPE, json);
+        }
+        Ok(request)
+    }
+}
+
+/// What the engine sends, as it comes. Dropped, it closes the connection.
+pub(super) struct Upstream {
+    body: Incoming,
+    _connection: Connection,
+}
+
+impl Upstream {
+    /// What comes next; none at the end. May wait for ever: not everything prints something.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Broken`] where the connection breaks.
+    pub(super) async fn chunk(&mut self) -> Option<Result<Bytes, Error>> {
+        loop {
+            let frame = match self.body.frame().await? {
+                Ok(frame) => frame,
+                Err(error) => {
+                    let why = format!("the connection to the engine broke: {error}");
+                    return Some(Err(Error::Broken(why)));
+                }
+            };
+            // Trailers are not for us.
+            if let Ok(data) = frame.into_data()
+                && !data.is_empty()
+            {
+                return Some(Ok(data));
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Asks, and gives the beginning of the answer once the engine has said yes. `call` is what it is counted as.
+    ///
+    /// # Errors
+    ///
+    /// The engine's own.
+    pub(super) async fn open(
+        &self,
+        call: &'static str,
+        question: Question,
+    ) -> Result<Upstream, Error> {
+        self.within(call, self.timeout, open(&self.pool, question))
+            .await
+    }
+}
+
+async fn open(pool: &Pool, question: Question) -> Result<Upstream, Theirs> {
+    let (connection, response) = pool.exchange(question.request()?).await?;
+    if !response.status().is_success() {
+        return Err(refused(response).await);
+    }
+    Ok(Upstream {
+        body: response.into_body(),
+        _connection: connection,
+    })
+}
+
+async fn refused(response: Response<Incoming>) -> Theirs {
+    /// How the engine says no.
+    #[derive(Deserialize)]
+    struct Refusal {
+        message: String,
+    }
+    let status_code = response.status().as_u16();
+    let body = Limited::new(response.into_body(), MAX_REFUSAL_BYTES);
+    let body = body.collect().await.map(|body| body.to_bytes());
+    let message = match &body {
+        Ok(body) => serde_json::from_slice::<Refusal>(body).map_or_else(
+            |_| String::from_utf8_lossy(body).into_owned(),
+            |refusal| refusal.message,
+        ),
+        Err(_) => String::new(),
+    };
+    Theirs::DockerResponseServerError {
+        status_code,
+        message,
+    }
+}
