@@ -39,5 +39,6 @@ mod reload;
 mod rows;
 mod running;
 mod stage;
+mod streams;
 mod tls;
 mod tls_program;
