@@ -8,23 +8,26 @@
     reason = "a benchmark that cannot go on has failed"
 )]
 
-use std::env;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+mod stage;
+
 use relayer_controller::authn::TokenHash;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-const IMAGE: &str = "busybox:latest";
-const PROGRAM: &str = "trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done";
+use stage::{
+    Gateway, PROGRAM, Stage, exchange, get, mebibytes, median, milliseconds, read_answer, resident,
+    row,
+};
+
 const NAMES: [&str; 5] = [
     "ffmpeg-kick",
     "ffmpeg-offline",
@@ -36,12 +39,8 @@ const NAMES: [&str; 5] = [
 const RESTART: &str = "POST /container/muxer/restart HTTP/1.1\r\nHost: x\r\n\r\n";
 
 fn main() {
-    let program = PathBuf::from(
-        env::var("RELAYER_BENCH_PROGRAM").unwrap_or_else(|_| panic!("run `benches/run`")),
-    );
-    let engine = env::var("RELAYER_TEST_ENGINE").unwrap_or_else(|_| panic!("run `benches/run`"));
-    let engine = PathBuf::from(engine.strip_prefix("unix://").unwrap());
-    let stage = Stage::new(&engine);
+    let (program, engine) = stage::prepared();
+    let stage = Stage::new(&engine, &NAMES, PROGRAM);
 
     println!("| what | measured | to reach |");
     println!("|---|---|---|");
@@ -71,10 +70,6 @@ fn main() {
         &format!("{:.2} MiB", mebibytes(secure_idle_memory(&program, &stage))),
         "≤ 10 MiB",
     );
-}
-
-fn row(what: &str, measured: &str, reach: &str) {
-    println!("| {what} | {measured} | {reach} |");
 }
 
 /// The engine's own inspect and our status, each over one connection that is kept, one after the other.
@@ -260,204 +255,4 @@ fn secure_idle_memory(program: &Path, stage: &Stage) -> u64 {
     exchange(&mut connection, &with_token(RESTART));
     drop(connection);
     resident(&gateway)
-}
-
-/// The resident memory of an idle gateway, in bytes.
-fn resident(gateway: &Gateway) -> u64 {
-    thread::sleep(Duration::from_secs(1));
-    let status = fs::read_to_string(format!("/proc/{}/status", gateway.child.id())).unwrap();
-    let resident = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap();
-    resident
-        .trim()
-        .trim_end_matches(" kB")
-        .parse::<u64>()
-        .unwrap()
-        * 1024
-}
-
-fn get(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")
-}
-
-/// Sends a request and reads its whole answer, which must be a good one.
-fn exchange<S: Read + Write>(stream: &mut S, request: &str) -> Duration {
-    let sent = Instant::now();
-    stream.write_all(request.as_bytes()).unwrap();
-    let answer = read_answer(stream);
-    let took = sent.elapsed();
-    assert!(
-        answer.starts_with(b"HTTP/1.1 2"),
-        "{request}{}",
-        String::from_utf8_lossy(&answer)
-    );
-    took
-}
-
-/// Reads one answer off a connection that stays open.
-fn read_answer(stream: &mut impl Read) -> Vec<u8> {
-    let mut answer = Vec::new();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let length = stream.read(&mut buffer).unwrap();
-        assert_ne!(length, 0, "closed");
-        answer.extend_from_slice(buffer.get(..length).unwrap());
-        let text = String::from_utf8_lossy(&answer).to_lowercase();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else {
-            continue;
-        };
-        let announced = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-        let complete = match announced {
-            Some(announced) => body.len() >= announced,
-            None => !head.contains("transfer-encoding: chunked") || body.ends_with("0\r\n\r\n"),
-        };
-        if complete {
-            return answer;
-        }
-    }
-}
-
-fn median(mut durations: Vec<Duration>) -> Duration {
-    durations.sort_unstable();
-    *durations.get(durations.len() / 2).unwrap()
-}
-
-fn milliseconds(duration: Duration) -> String {
-    format!("{:.3} ms", duration.as_secs_f64() * 1e3)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1024 * 1024)
-}
-
-/// Five containers on the engine, removed at the end.
-struct Stage {
-    engine: PathBuf,
-    prefix: String,
-    folder: PathBuf,
-}
-
-impl Stage {
-    fn new(engine: &Path) -> Self {
-        let prefix = format!("rcb-{}-", std::process::id());
-        let folder = env::temp_dir().join(&prefix);
-        fs::create_dir(&folder).unwrap();
-        let stage = Self {
-            engine: engine.to_owned(),
-            prefix,
-            folder,
-        };
-        for name in NAMES {
-            let body = format!(
-                r#"{{"Image":"{IMAGE}","Cmd":["/bin/sh","-c","{PROGRAM}"],"HostConfig":{{"NetworkMode":"none"}}}}"#
-            );
-            stage.ask(
-                "POST",
-                &format!("/containers/create?name={}{name}", stage.prefix),
-                &body,
-            );
-            stage.ask(
-                "POST",
-                &format!("/containers/{}{name}/start", stage.prefix),
-                "",
-            );
-        }
-        stage
-    }
-
-    fn ask(&self, method: &str, path: &str, body: &str) {
-        let mut stream = UnixStream::connect(&self.engine).unwrap();
-        let length = body.len();
-        let head = format!(
-            "{method} /v1.41{path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        );
-        exchange(
-            &mut stream,
-            &format!("{head}Content-Length: {length}\r\n\r\n{body}"),
-        );
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        for name in NAMES {
-            self.ask(
-                "DELETE",
-                &format!("/containers/{}{name}?force=1", self.prefix),
-                "",
-            );
-        }
-        fs::remove_dir_all(&self.folder).unwrap();
-    }
-}
-
-/// A running gateway that has answered once.
-struct Gateway {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Gateway {
-    fn start(program: &Path, stage: &Stage, engine: &Path) -> Self {
-        let file = Path::new("relayer-controller.toml");
-        let ready = |address: SocketAddr| match TcpStream::connect(address) {
-            Ok(mut stream) => {
-                exchange(&mut stream, &get("/health"));
-                true
-            }
-            Err(_) => false,
-        };
-        Self::start_at(program, (stage, engine), file, ready)
-    }
-
-    fn start_on(
-        program: &Path,
-        stage: &Stage,
-        file: &Path,
-        ready: impl Fn(SocketAddr) -> bool,
-    ) -> Self {
-        Self::start_at(program, (stage, &stage.engine), file, ready)
-    }
-
-    /// Starts one with this configuration, and waits until it is ready.
-    fn start_at(
-        program: &Path,
-        (stage, engine): (&Stage, &Path),
-        file: &Path,
-        ready: impl Fn(SocketAddr) -> bool,
-    ) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        let child = Command::new(program)
-            .arg("--config")
-            .arg(file)
-            .env("RELAYER_CONTROLLER_PREFIX", &stage.prefix)
-            .env("RELAYER_CONTROLLER_SERVER__LISTEN", address.to_string())
-            .env(
-                "RELAYER_CONTROLLER_ENGINE__HOST",
-                format!("unix://{}", engine.display()),
-            )
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let gateway = Self { child, address };
-        while !ready(address) {
-            thread::sleep(Duration::from_micros(200));
-        }
-        gateway
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ended_already = self.child.kill();
-        let _reaped = self.child.wait();
-    }
 }
