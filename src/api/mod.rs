@@ -6,18 +6,21 @@ mod identify;
 mod input;
 mod limits;
 mod media;
+mod openapi;
 mod problem;
 mod reply;
 mod route;
 mod site;
 mod sse;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
 
+pub use openapi::openapi;
 pub use route::{Action, Endpoint, Need, ROWS, Row};
 
 use cors::Cors;
@@ -44,6 +47,8 @@ pub struct Api {
     connections: Connections,
     limits: Limits,
     failures: Failures,
+    /// The description of all this, from when it is first asked for.
+    openapi: OnceLock<Bytes>,
 }
 
 impl Api {
@@ -65,6 +70,7 @@ impl Api {
             connections,
             limits,
             failures: Failures::new(),
+            openapi: OnceLock::new(),
         })
     }
 
@@ -109,6 +115,11 @@ impl Api {
             Endpoint::Ready => {
                 input::nothing(request).await?;
                 Ok(self.ready().await)
+            }
+            Endpoint::OpenApi => {
+                input::nothing(request).await?;
+                let document = self.openapi.get_or_init(|| openapi().into());
+                Ok(reply::written(document.clone()))
             }
             Endpoint::Whoami => {
                 input::nothing(request).await?;

@@ -4,10 +4,9 @@ use std::fmt;
 
 use hyper::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, StatusCode};
-use serde_json::json;
 
 use super::media::{PROBLEM_JSON, accepts};
-use super::reply::{self, Response};
+use super::reply::{self, ABOUT_BLANK, Error, ProblemDocument, Response};
 use crate::engine;
 use crate::gateway::Failure;
 use crate::limits::Wait;
@@ -165,20 +164,30 @@ impl Problem {
         }
     }
 
+    /// The body of the answer to those who ask for no other form.
+    pub(super) fn plain(&self) -> Error {
+        Error {
+            error: self.to_string(),
+        }
+    }
+
+    /// The body of the answer to those who ask for a problem document.
+    pub(super) fn document(&self) -> ProblemDocument {
+        let status = self.status();
+        ProblemDocument {
+            kind: ABOUT_BLANK,
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail: self.to_string(),
+        }
+    }
+
     /// The answer in the form that the caller asked for.
     pub(super) fn render(&self, form: Form) -> Response {
         let status = self.status();
         let mut response = match form {
-            Form::Plain => reply::json(status, &json!({ "error": self.to_string() })),
-            Form::Document => {
-                let document = json!({
-                    "type": "about:blank",
-                    "title": status.canonical_reason().unwrap_or_default(),
-                    "status": status.as_u16(),
-                    "detail": self.to_string(),
-                });
-                reply::json_as(PROBLEM_JSON, status, &document)
-            }
+            Form::Plain => reply::json(status, &self.plain()),
+            Form::Document => reply::json_as(PROBLEM_JSON, status, &self.document()),
         };
         let headers = response.headers_mut();
         if let Self::OtherMethod(methods) = self

@@ -7,56 +7,107 @@ use bytes::Bytes;
 use futures_util::Stream;
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::openapi::Word;
 use crate::engine::{Status, View};
+use crate::policy::{ContainerName, Principal};
 use crate::server;
 use crate::server::Body;
 
 /// An answer.
 pub(super) type Response = hyper::Response<Body>;
 
-/// The answer to `/containers`.
-#[derive(Serialize)]
+/// All managed containers that exist and that the caller may see.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct Containers {
+    /// Sorted by name.
     pub(super) containers: Vec<Status>,
 }
 
-/// The answer to `/container/<name>`.
-#[derive(Serialize)]
+/// All that is shown of a container, and what the caller may do to it. Times are RFC 3339 in UTC.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct Container {
     #[serde(flatten)]
     pub(super) view: View,
     /// What this caller may do to it.
+    #[schemars(with = "Vec<Word>")]
     pub(super) verbs: Vec<&'static str>,
 }
 
-/// The answer to a change.
-#[derive(Serialize)]
+/// A change that was made.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct Changed<'name> {
     /// What was done, such as `started`.
     pub(super) status: &'static str,
+    /// The short name.
+    #[schemars(regex(pattern = ContainerName::PATTERN))]
     pub(super) container: &'name str,
 }
 
-/// The answer to `/ready`.
-#[derive(Serialize)]
+/// Whether the engine answers.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct Ready {
+    /// Whether it does.
     pub(super) ready: bool,
+    /// Why it does not.
+    #[schemars(with = "String")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
 }
 
-/// The answer to `/whoami`.
-#[derive(Serialize)]
+/// Who the caller is, and what it may do.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct Whoami<'caller> {
+    /// Its name in the configuration; `anonymous` where it shows no credentials.
+    #[schemars(regex(pattern = Principal::PATTERN))]
     pub(super) principal: String,
+    /// The roles that it has.
     pub(super) roles: Vec<&'caller str>,
-    /// Which configuration is in force.
+    /// Which configuration is in force: the first twelve digits of the SHA-256 of its text.
+    #[schemars(regex(pattern = "^[0-9a-f]{12}$"))]
     pub(super) revision: &'caller str,
     /// By container, what the caller may do to it.
+    #[schemars(
+        with = "BTreeMap<String, Vec<Word>>",
+        extend("propertyNames" = { "pattern": ContainerName::PATTERN })
+    )]
     pub(super) containers: BTreeMap<&'caller str, Vec<&'static str>>,
 }
+
+/// Why a request was not answered as it was meant to be.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Error {
+    /// The reason, for people.
+    pub(super) error: String,
+}
+
+/// The same as a problem document of RFC 9457, for those who ask for `application/problem+json`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "Problem")]
+pub(super) struct ProblemDocument {
+    /// Always `about:blank`: the status says what kind of problem it is.
+    #[serde(rename = "type")]
+    #[schemars(extend("const" = ABOUT_BLANK))]
+    pub(super) kind: &'static str,
+    /// The status in words.
+    pub(super) title: &'static str,
+    /// The HTTP status.
+    #[schemars(range(min = 400, max = 599))]
+    pub(super) status: u16,
+    /// The reason, for people: what `error` is otherwise.
+    pub(super) detail: String,
+}
+
+/// The kind of a problem that its status says all about.
+pub(super) const ABOUT_BLANK: &str = "about:blank";
 
 /// An answer without a body.
 pub(super) fn nothing(status: StatusCode) -> Response {
@@ -86,6 +137,11 @@ pub(super) fn json_as(
 /// A good answer in another media type.
 pub(super) fn text(media_type: &'static str, text: String) -> Response {
     whole(media_type, text.into())
+}
+
+/// A good answer in JSON that is written already.
+pub(super) fn written(json: Bytes) -> Response {
+    whole("application/json", json)
 }
 
 /// A good answer that comes piece by piece.

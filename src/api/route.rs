@@ -42,6 +42,8 @@ pub enum Endpoint {
     Whoami,
     /// What was counted.
     Metrics,
+    /// The description of all this.
+    OpenApi,
     /// The status of all containers.
     Containers,
     /// Something about one container.
@@ -73,6 +75,7 @@ pub enum Action {
 pub const ROWS: &[Row] = &[
     row("GET", "/health", Need::Nothing, Endpoint::Health),
     row("GET", "/ready", Need::Nothing, Endpoint::Ready),
+    row("GET", "/openapi.json", Need::Nothing, Endpoint::OpenApi),
     row("GET", "/whoami", Need::Principal, Endpoint::Whoami),
     row(
         "GET",

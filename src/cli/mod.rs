@@ -6,6 +6,7 @@ mod demo;
 mod explain;
 mod handshake;
 mod healthcheck;
+mod openapi;
 mod serve;
 mod token;
 
@@ -71,6 +72,8 @@ enum Command {
     Token,
     /// Ask the running gateway on this machine whether it serves; for compose's health check
     Healthcheck,
+    /// Print the description of the API for programs, in JSON (OpenAPI 3.1)
+    Openapi,
     /// Serve the API in front of a pretend engine, for a look at it without Docker
     Demo {
         /// Where to listen
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         } => explain::run(&config, &principal, verb, &container),
         Command::Token => token::run(),
         Command::Healthcheck => healthcheck::run(&config),
+        Command::Openapi => openapi::run(),
         Command::Demo { listen } => demo::run(&listen),
     };
     ExitCode::from(code)

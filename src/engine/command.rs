@@ -79,6 +79,9 @@ const SIGNALS: [&str; 36] = [
 ];
 
 impl Signal {
+    /// The names that it goes by, without `SIG`; the real-time ones with a number after them are further ones.
+    pub const NAMES: &[&str] = &SIGNALS;
+
     /// As the engine takes it: a name without `SIG`, or a number.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,9 +1,12 @@
 //! What the engine knows about one container, in the words in which it is shown.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::policy::ContainerName;
+
 /// Docker's word for what a container is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Made, and never started.
@@ -25,9 +28,11 @@ pub enum State {
 }
 
 /// A container's state by name; the answer to `status`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Status {
     /// The short name.
+    #[schemars(regex(pattern = ContainerName::PATTERN))]
     pub container: String,
     /// Docker's word.
     pub status: State,
@@ -50,22 +55,27 @@ impl Status {
 /// All that is shown of a container. Its environment, command and mounts are not: they hold secrets.
 ///
 /// Times are RFC 3339 in UTC as the engine writes them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct View {
     /// Name and state.
     #[serde(flatten)]
     pub status: Status,
-    /// `starting`, `healthy` or `unhealthy`; `None` without a health check.
+    /// `starting`, `healthy` or `unhealthy`; `null` without a health check.
+    #[schemars(extend("enum" = ["starting", "healthy", "unhealthy", null]))]
     pub health: Option<String>,
     /// The image as it was named when the container was made.
     pub image: Option<String>,
     /// When it was made.
+    #[schemars(extend("format" = "date-time"))]
     pub created_at: Option<String>,
-    /// When its latest run began; `None` before the first.
+    /// When its latest run began; `null` before the first.
+    #[schemars(extend("format" = "date-time"))]
     pub started_at: Option<String>,
-    /// When its latest finished run ended; `None` before that.
+    /// When its latest finished run ended; `null` before that.
+    #[schemars(extend("format" = "date-time"))]
     pub finished_at: Option<String>,
-    /// What its latest run ended with; `None` while it runs and before its first run.
+    /// What its latest run ended with; `null` while it runs and before its first run.
     pub exit_code: Option<i64>,
     /// Whether its latest run ended for want of memory.
     pub oom_killed: bool,

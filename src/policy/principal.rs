@@ -12,6 +12,9 @@ const MAX_LENGTH: usize = 64;
 pub struct Principal(Arc<str>);
 
 impl Principal {
+    /// The rule for names as a regular expression.
+    pub const PATTERN: &str = "^[A-Za-z0-9_.@-]{1,64}$";
+
     /// The name of [`Principal::anonymous`].
     pub const ANONYMOUS: &str = "anonymous";
 

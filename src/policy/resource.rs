@@ -38,6 +38,9 @@ impl fmt::Display for InvalidName {
 impl std::error::Error for InvalidName {}
 
 impl ContainerName {
+    /// The rule for names as a regular expression, for those who check one beforehand.
+    pub const PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$";
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

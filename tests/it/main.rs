@@ -30,6 +30,7 @@ mod landlock;
 mod limits;
 mod metrics;
 mod names;
+mod openapi;
 mod principals;
 mod program;
 mod rates;

@@ -1,0 +1,235 @@
+//! Which errors a row can give, and how each is told.
+
+use std::time::Duration;
+
+use super::about::About;
+use crate::api::problem::Problem;
+use crate::api::route::{Action, Endpoint, Need, Row};
+use crate::engine;
+use crate::gateway::Failure;
+use crate::limits::Wait;
+use crate::policy::{ContainerName, Facility, Principal};
+use crate::server::Refusal;
+
+/// One thing that can go wrong, by an example.
+pub(super) struct Sample {
+    /// Its name in the document; letters and digits, the first of them small.
+    pub(super) name: String,
+    /// When it does.
+    pub(super) when: &'static str,
+    pub(super) problem: Problem,
+    /// Whether it is told in other words for each row.
+    pub(super) is_of_its_row: bool,
+}
+
+/// All that can go wrong with a request for this row.
+pub(super) fn of(row: &Row, about: &About) -> Vec<Sample> {
+    let parameters = about.parameters.iter().filter_map(|parameter| {
+        let problem = Problem::Input(parameter.refusal.clone()?);
+        let name = format!("{}Parameter", parameter.name);
+        let when = "A parameter is not as it should be.";
+        Some(Sample::of_its_row(&name, when, problem))
+    });
+    let mut samples = of_the_caller(row);
+    samples.extend(parameters);
+    samples.extend(of_the_request());
+    samples.extend(of_the_engine());
+    samples.extend(of_the_gateway());
+    samples.retain(|sample| can_come(&sample.problem, row));
+    samples
+}
+
+/// Whether a request for this row can come to this. A problem that is new needs a sample below besides.
+fn can_come(problem: &Problem, row: &Row) -> bool {
+    let has_name = row.path.contains("{name}");
+    let is_change = row.method != "GET";
+    match problem {
+        // Of no row.
+        Problem::NoSuchPath | Problem::OtherMethod(_) => false,
+        Problem::Unauthorized | Problem::Input(_) | Problem::Refused(_) => true,
+        Problem::CrossSite => is_change,
+        Problem::ForeignHost(_) | Problem::AddressLimit(_) => row.endpoint != Endpoint::Health,
+        Problem::PrincipalLimit(..) => row.needs != Need::Nothing,
+        Problem::Failed(failure) => match failure {
+            Failure::NotFound(_) => has_name,
+            Failure::Forbidden { .. } => has_name && matches!(row.needs, Need::Verb(_)),
+            Failure::FacilityForbidden(_) => matches!(row.needs, Need::Facility(_)),
+            Failure::AlreadyRunning => row.endpoint == Endpoint::Container(Action::Start),
+            Failure::AlreadyStopped => row.endpoint == Endpoint::Container(Action::Stop),
+            Failure::Engine(_) => matches!(row.needs, Need::Verb(_)),
+            Failure::Busy | Failure::Unrecorded | Failure::CoolingDown { .. } | Failure::Broken => {
+                has_name && is_change
+            }
+        },
+    }
+}
+
+/// What is about who asks, from where, and for what.
+fn of_the_caller(row: &Row) -> Vec<Sample> {
+    let mut samples = vec![
+        Sample::new(
+            "unauthorized",
+            "There are no credentials where some are needed, or wrong ones.",
+            Problem::Unauthorized,
+        ),
+        Sample::new(
+            "crossSite",
+            "It comes from a page of another site.",
+            Problem::CrossSite,
+        ),
+        Sample::new(
+            "foreignHost",
+            "Without credentials: `Host` is a name that the configuration does not list.",
+            Problem::ForeignHost("relay.example.org".to_owned()),
+        ),
+    ];
+    if let (Need::Verb(verb), Some(container)) = (row.needs, example_name()) {
+        let problem = Failure::Forbidden { verb, container }.into();
+        let when = "The caller may see the container, but not do this to it.";
+        samples.push(Sample::of_its_row("forbidden", when, problem));
+    }
+    if let Need::Facility(facility) = row.needs {
+        let when = match facility {
+            Facility::Metrics => "The caller may not read the metrics.",
+        };
+        let problem = Failure::FacilityForbidden(facility).into();
+        samples.push(Sample::of_its_row("forbidden", when, problem));
+    }
+    samples
+}
+
+/// What is about the request as such.
+fn of_the_request() -> [Sample; 6] {
+    [
+        Sample::new(
+            "unknownParameter",
+            "There is a parameter or a body that this request does not take.",
+            Problem::Input("Unknown parameter: colour".to_owned()),
+        ),
+        Sample::new(
+            "malformed",
+            "It is no HTTP/1.1 as it should be.",
+            Refusal::Malformed("more than one Host header").into(),
+        ),
+        Sample::new(
+            "notFound",
+            "There is no such container, it is not managed, or the caller may not know of it.",
+            Failure::NotFound(EXAMPLE.to_owned()).into(),
+        ),
+        Sample::new(
+            "tooSlow",
+            "The body does not come in time. The connection ends.",
+            Refusal::TooSlow(Duration::from_secs(10)).into(),
+        ),
+        Sample::new(
+            "bodyTooLarge",
+            "The body is too large.",
+            Refusal::BodyTooLarge.into(),
+        ),
+        Sample::new(
+            "headTooLarge",
+            "The request line and the headers are too large.",
+            Refusal::HeadTooLarge.into(),
+        ),
+    ]
+}
+
+/// What the gateway itself says no to.
+fn of_the_gateway() -> Vec<Sample> {
+    let wait = Wait::new(Duration::from_secs(2));
+    let mut samples = vec![
+        Sample::new(
+            "addressLimit",
+            "There are too many requests from this address.",
+            Problem::AddressLimit(wait),
+        ),
+        Sample::new(
+            "principalLimit",
+            "There are too many requests of this principal.",
+            Problem::PrincipalLimit(Principal::anonymous(), wait),
+        ),
+        Sample::new(
+            "busy",
+            "There are too many changes at once.",
+            Failure::Busy.into(),
+        ),
+        Sample::new(
+            "unrecorded",
+            "The audit trail, which is required, cannot be written to. Nothing was done.",
+            Failure::Unrecorded.into(),
+        ),
+        Sample::new(
+            "broken",
+            "A fault of the gateway's own. What became of the request is not known.",
+            Failure::Broken.into(),
+        ),
+    ];
+    if let Some(container) = example_name() {
+        let problem = Failure::CoolingDown { container, wait }.into();
+        let when = "The container was changed too short a time ago.";
+        samples.push(Sample::new("coolingDown", when, problem));
+    }
+    samples
+}
+
+/// What the engine says no to, or does not say.
+fn of_the_engine() -> [Sample; 5] {
+    let failed = |error| Problem::from(Failure::Engine(error));
+    [
+        Sample::new(
+            "alreadyRunning",
+            "The container runs already.",
+            Failure::AlreadyRunning.into(),
+        ),
+        Sample::new(
+            "alreadyStopped",
+            "The container does not run.",
+            Failure::AlreadyStopped.into(),
+        ),
+        Sample::new(
+            "engineRefused",
+            "The engine failed, or said no.",
+            failed(engine::Error::Refused {
+                status: 409,
+                message: "Container 4c01db0b339c is not running".to_owned(),
+            }),
+        ),
+        Sample::new(
+            "engineAway",
+            "The engine cannot be reached.",
+            failed(engine::Error::Unreachable(
+                "cannot reach the engine at unix:///var/run/docker.sock".to_owned(),
+            )),
+        ),
+        Sample::new(
+            "engineSilent",
+            "The engine does not answer in time. It may still do what was asked.",
+            failed(engine::Error::TimedOut(Duration::from_secs(30))),
+        ),
+    ]
+}
+
+/// The container in examples.
+pub(super) const EXAMPLE: &str = "muxer";
+
+fn example_name() -> Option<ContainerName> {
+    EXAMPLE.parse().ok()
+}
+
+impl Sample {
+    fn new(name: &str, when: &'static str, problem: Problem) -> Self {
+        Self {
+            name: name.to_owned(),
+            when,
+            problem,
+            is_of_its_row: false,
+        }
+    }
+
+    fn of_its_row(name: &str, when: &'static str, problem: Problem) -> Self {
+        Self {
+            is_of_its_row: true,
+            ..Self::new(name, when, problem)
+        }
+    }
+}
