@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use relayer_controller::api::{self, Need, ROWS};
+use relayer_controller::engine::Signal;
 use relayer_controller::policy::{ContainerName, Principal};
 use serde_json::{Value, json};
 
@@ -204,6 +205,35 @@ fn the_words_of_a_change_are_told() {
             json!({"status": word, "container": "muxer"})
         );
     }
+}
+
+/// What the document lists as a signal is one.
+#[test]
+fn signals_are_signals() {
+    let document = document();
+    let parameter = &document["paths"]["/container/{name}/kill"]["post"]["parameters"][1];
+    let forms = parameter["schema"]["anyOf"].as_array().unwrap();
+    let names = forms[0]["enum"].as_array().unwrap().iter();
+    let patterns: Vec<_> = forms[1..]
+        .iter()
+        .map(|form| regex_lite::Regex::new(form["pattern"].as_str().unwrap()).unwrap())
+        .collect();
+    let names: Vec<_> = names
+        .map(|name| name.as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(names.len(), 36);
+    let numbered = |base: &str, sign: char| {
+        (0..20)
+            .map(|number| format!("{base}{sign}{number}"))
+            .collect::<Vec<_>>()
+    };
+    let numbers = (0..70).map(|number| number.to_string()).collect();
+    let others = [numbered("RTMIN", '+'), numbered("RTMAX", '-'), numbers].concat();
+    for signal in &others {
+        let is_told = patterns.iter().any(|pattern| pattern.is_match(signal));
+        assert_eq!(is_told, signal.parse::<Signal>().is_ok(), "{signal}");
+    }
+    assert!(names.iter().all(|name| name.parse::<Signal>().is_ok()));
 }
 
 /// A pattern in the document lets through what the gateway does, and nothing else.

@@ -149,13 +149,13 @@ fn signal() -> Parameter {
         "default": "KILL",
         "anyOf": [
             {"enum": Signal::NAMES},
-            {"type": "string", "pattern": "^[A-Za-z0-9+-]{1,32}$"},
+            {"type": "string", "pattern": "^RT(MIN\\+([1-9]|1[0-5])|MAX-([1-9]|1[0-4]))$"},
+            {"type": "string", "pattern": "^([1-9]|[1-5][0-9]|6[0-4])$"},
         ],
     });
     Parameter::new(
         "signal",
-        "The signal: a name of signal(7) in any letter case, with or without `SIG`, such as `TERM` or `RTMIN+3`, or a \
-         number from 1 to 64.",
+        "The signal: its name or its number. Names may be in any letter case, and with `SIG` before them.",
         schema,
         "TERM",
     )
