@@ -28,7 +28,7 @@ use crate::api::media::{EVENT_STREAM, NDJSON};
 ///     .gives(Answer::new(StatusCode::MULTI_STATUS, "Some of them.").json(&Things::some()))
 /// ```
 ///
-/// An error that is new is a variant of [`Problem`](super::Problem), and is described in `errors`.
+/// An error that is new is a variant of [`Problem`](crate::api::problem::Problem), and is described in `errors`.
 pub(super) struct About {
     /// The operation's name, under which programs made from the document know it. It never changes.
     pub(super) id: &'static str,
