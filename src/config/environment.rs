@@ -15,6 +15,15 @@ const PREFIX: &str = "RELAYER_CONTROLLER_";
 /// Names the file itself, so it is the command line's business.
 const CONFIG: &str = "RELAYER_CONTROLLER_CONFIG";
 
+/// What the client of the API, `relayer-controller ctl`, goes by. People set these for a whole shell or host, and the
+/// gateway must start there all the same.
+const OF_CLIENT: [&str; 4] = [
+    "RELAYER_CONTROLLER_URL",
+    "RELAYER_CONTROLLER_TOKEN",
+    "RELAYER_CONTROLLER_TOKEN_FILE",
+    "RELAYER_CONTROLLER_CACERT",
+];
+
 /// The name of the compose project, which compose puts before the names of its containers.
 pub(super) const PROJECT: &str = "COMPOSE_PROJECT_NAME";
 
@@ -60,7 +69,8 @@ impl Environment {
 impl<N: Into<String>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
         let ours = |(name, value): &(String, OsString)| {
-            (name.starts_with(PREFIX) && name != CONFIG || name == PROJECT) && !value.is_empty()
+            let is_others = name == CONFIG || OF_CLIENT.contains(&name.as_str());
+            (name.starts_with(PREFIX) && !is_others || name == PROJECT) && !value.is_empty()
         };
         Self(
             variables

@@ -26,6 +26,31 @@ fn absent_settings_are_the_defaults() {
     );
 }
 
+/// What `ctl` goes by is nothing to the gateway, and only those very names are passed over.
+#[test]
+fn variables_of_the_client_are_passed_over() {
+    for name in ["URL", "TOKEN", "TOKEN_FILE", "CACERT"] {
+        let variable = |name: &str| format!("RELAYER_CONTROLLER_{name}=rlc_secret");
+        read(LEAST, &[&variable(name)]).unwrap();
+        for other in [
+            format!("{name}S"),
+            format!("SERVER__{name}"),
+            name.to_lowercase(),
+        ] {
+            let mistakes = read(LEAST, &[&variable(&other)]).unwrap_err().to_string();
+            assert!(mistakes.contains("is no setting"), "{mistakes}");
+            assert!(!mistakes.contains("rlc_secret"), "{mistakes}");
+        }
+        // They are the client's names alone: the file has no such keys.
+        let key = name.to_lowercase();
+        let mistakes = read(&format!("{key} = \"x\"\n{LEAST}"), &[]).unwrap_err();
+        assert!(
+            mistakes.to_string().contains(&format!("`{key}`")),
+            "{mistakes}"
+        );
+    }
+}
+
 #[test]
 fn the_environment_lies_over_the_file() {
     let text = format!("[server]\nlisten = \"0.0.0.0:80\"\nworkers = 3\n{LEAST}");
