@@ -1,7 +1,8 @@
-//! What the server and the engine both need for TLS: certificates and keys out of files, kept current.
+//! What all that speaks TLS needs: certificates and keys out of files, kept current, and words for what went wrong.
 
 mod current;
 mod error;
+mod fault;
 mod pem;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use rustls::crypto::{CryptoProvider, ring};
 
 pub use current::Current;
 pub use error::Error;
+pub use fault::{Words, fault};
 pub use pem::{PemFile, authorities, identity};
 
 /// The cryptography to use. It is handed to whoever needs it; no default is set for the whole process.
