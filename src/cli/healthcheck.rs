@@ -1,28 +1,31 @@
 //! `healthcheck`: does the gateway on this machine serve?
 
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Collected, Full, Limited};
+use hyper::header::{CONNECTION, HOST, HeaderValue};
+use hyper::{Request, StatusCode};
 use rustix::process::geteuid;
-use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ClientConnection, Error as TlsError,
-    StreamOwned,
-};
+use rustls::{AlertDescription, CertificateError, ClientConfig, Error as TlsError};
 
-use super::{NO, YES, complain, handshake, report, say};
+use super::connection::{Connection, Place, Tls};
+use super::{NO, YES, complain, handshake, in_one_thread, report, say};
 use crate::config::{self, Environment};
 use crate::confine::User;
 use crate::server::Listen;
+use crate::tls::fault;
 
-/// How long each step may take; compose's own limit for the whole is 5 s.
+/// How long a connection may take, and then the answer; compose's own limit for the whole is 5 s.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-const REQUEST: &[u8] = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+/// More than this is not the answer of `/health`.
+const MAX_BYTES: usize = 4096;
 
 pub(super) fn run(file: &Path) -> u8 {
     let listeners = match config::listeners(file, &Environment::of_process()) {
@@ -36,55 +39,56 @@ pub(super) fn run(file: &Path) -> u8 {
             return NO;
         }
     };
-    for listen in listeners.listen {
-        match ask(&listen, listeners.is_tls, &tls) {
-            Ok(()) => say(&format!("{listen}: healthy")),
-            Err(error) => {
-                complain(&format!("{listen}: {error}"));
-                return NO;
+    in_one_thread(async {
+        for listen in listeners.listen {
+            match ask(&listen, listeners.is_tls, &tls).await {
+                Ok(()) => say(&format!("{listen}: healthy")),
+                Err(error) => {
+                    complain(&format!("{listen}: {error}"));
+                    return NO;
+                }
             }
         }
-    }
-    YES
+        YES
+    })
 }
 
-fn ask(listen: &Listen, is_tls: bool, tls: &Arc<ClientConfig>) -> io::Result<()> {
+async fn ask(listen: &Listen, is_tls: bool, tls: &Arc<ClientConfig>) -> io::Result<()> {
     match listen {
         Listen::Tcp(address) => {
             let address = reachable(*address);
+            let place = Place::Tcp(address.ip().to_string(), address.port());
+            let tls = Tls {
+                name: address.ip().into(),
+                config: Arc::clone(tls),
+            };
+            let asked = converse(&place, is_tls.then_some(&tls)).await;
+            let Err(error) = asked else {
+                return Ok(());
+            };
             // The file may say something else by now than what the gateway was started with.
-            let asked = ask_over_tcp(address, is_tls.then_some(tls));
-            asked
-                .or_else(|error| ask_over_tcp(address, (!is_tls).then_some(tls)).map_err(|_| error))
+            let otherwise = converse(&place, (!is_tls).then_some(&tls)).await;
+            otherwise.map_err(|_| error)
         }
         Listen::Unix(path) => {
-            let mut stream = UnixStream::connect(path).or_else(|error| as_owner(path, error))?;
-            stream.set_read_timeout(Some(TIMEOUT))?;
-            stream.set_write_timeout(Some(TIMEOUT))?;
-            converse(&mut stream)
+            let place = Place::Unix(path.clone());
+            match converse(&place, None).await {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    become_owner(path, error)?;
+                    converse(&place, None).await
+                }
+                answer => answer,
+            }
         }
-    }
-}
-
-fn ask_over_tcp(address: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> io::Result<()> {
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
-    match tls {
-        None => converse(&mut stream),
-        Some(tls) => converse_over_tls(stream, address.ip(), tls),
     }
 }
 
 /// Root without capabilities cannot open what belongs to another, and a gateway that has left root owns its socket: in
 /// a container it is asked as that owner.
-fn as_owner(path: &Path, error: io::Error) -> io::Result<UnixStream> {
+fn become_owner(path: &Path, error: io::Error) -> io::Result<()> {
     let owner = path.metadata().ok();
     match owner.and_then(|file| User::new(file.uid(), file.gid())) {
-        Some(owner) if error.kind() == io::ErrorKind::PermissionDenied && geteuid().is_root() => {
-            owner.become_with(&[]).map_err(io::Error::other)?;
-            UnixStream::connect(path)
-        }
+        Some(owner) if geteuid().is_root() => owner.become_with(&[]).map_err(io::Error::other),
         Some(_) | None => Err(error),
     }
 }
@@ -99,45 +103,52 @@ const fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn converse_over_tls(tcp: TcpStream, ip: IpAddr, tls: &Arc<ClientConfig>) -> io::Result<()> {
-    let client = ClientConnection::new(Arc::clone(tls), ip.into()).map_err(io::Error::other)?;
-    let mut stream = StreamOwned::new(client, tcp);
-    let answer = converse(&mut stream);
-    let Err(error) = &answer else {
-        return answer;
-    };
-    let fault = error
-        .get_ref()
-        .and_then(|fault| fault.downcast_ref::<TlsError>());
-    match fault {
-        // It is up, it has the key of its certificate, and it does not let strangers in: just as it should be.
-        // SECURITY: before it has proven that, anybody could say so.
-        Some(TlsError::AlertReceived(AlertDescription::CertificateRequired))
-            if !stream.conn.is_handshaking() =>
-        {
-            Ok(())
+async fn converse(place: &Place, tls: Option<&Tls>) -> io::Result<()> {
+    let opened = Connection::open(place, tls, TIMEOUT).await;
+    let mut connection = opened.map_err(|error| match fault(&error) {
+        Some(TlsError::InvalidCertificate(CertificateError::BadSignature)) => {
+            io::Error::other("it does not have the key of the certificate that it shows")
         }
-        Some(TlsError::InvalidCertificate(CertificateError::BadSignature)) => Err(
-            io::Error::other("it does not have the key of the certificate that it shows"),
-        ),
         Some(TlsError::InvalidMessage(_)) => {
-            Err(io::Error::other("what answers there does not speak TLS"))
+            io::Error::other("what answers there does not speak TLS")
         }
-        Some(_) | None => answer,
+        Some(_) | None => error,
+    })?;
+    let answer = tokio::time::timeout(TIMEOUT, health(&mut connection)).await;
+    match answer.unwrap_or_else(|_| Err(io::Error::other("no answer within a second"))) {
+        // It is up, it has the key of its certificate, and it does not let strangers in: just as it should be.
+        // SECURITY: before the connection was open, anybody could have said so.
+        Err(error) if is_let_in_by_certificate_only(&error) => Ok(()),
+        answer => answer,
     }
 }
 
-fn converse(stream: &mut (impl Read + Write)) -> io::Result<()> {
-    stream.write_all(REQUEST)?;
-    let mut answer = Vec::new();
-    // More than this is not the answer of `/health`.
-    stream.take(4096).read_to_end(&mut answer)?;
-    if answer.starts_with(b"HTTP/1.1 200 ") && answer.ends_with(b"\r\n\r\n\"ok\"") {
-        Ok(())
-    } else {
-        Err(io::Error::new(
+fn is_let_in_by_certificate_only(error: &io::Error) -> bool {
+    matches!(
+        fault(error),
+        Some(TlsError::AlertReceived(
+            AlertDescription::CertificateRequired
+        ))
+    )
+}
+
+async fn health(connection: &mut Connection) -> io::Result<()> {
+    let mut request = Request::new(Full::new(Bytes::new()));
+    *request.uri_mut() = hyper::Uri::from_static("/health");
+    let headers = request.headers_mut();
+    headers.insert(HOST, HeaderValue::from_static("localhost"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    let response = connection.send(request).await.map_err(io::Error::other)?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), MAX_BYTES)
+        .collect()
+        .await
+        .map(Collected::to_bytes);
+    match body {
+        Ok(body) if status == StatusCode::OK && body == "\"ok\"" => Ok(()),
+        Ok(_) | Err(_) => Err(io::Error::new(
             io::ErrorKind::InvalidData,
             "something else than relayer-controller answers there",
-        ))
+        )),
     }
 }

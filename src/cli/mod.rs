@@ -2,6 +2,7 @@
 
 mod check;
 mod confine;
+mod connection;
 mod demo;
 mod explain;
 mod handshake;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Builder;
 
 use crate::config::Mistakes;
 use crate::policy::{ContainerName, Principal, Verb};
@@ -107,6 +109,22 @@ fn verb() -> impl clap::builder::TypedValueParser<Value = Verb> {
     use clap::builder::{PossibleValuesParser, TypedValueParser};
     PossibleValuesParser::new(Verb::ALL.map(Verb::as_str))
         .try_map(|text| text.parse().map_err(|_| "unknown verb"))
+}
+
+/// Runs what waits for others more than it works.
+fn in_one_thread(run: impl Future<Output = u8>) -> u8 {
+    match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let code = runtime.block_on(run);
+            // A name that is still being looked up keeps nobody waiting.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => {
+            complain(&format!("cannot wait for input and output: {error}"));
+            NO
+        }
+    }
 }
 
 /// Says on standard error what is wrong with the configuration.
