@@ -1,8 +1,10 @@
 //! The command line: which subcommand, with which file, and what the exit code says.
 
 mod check;
+mod completions;
 mod confine;
 mod connection;
+mod ctl;
 mod demo;
 mod explain;
 mod handshake;
@@ -50,8 +52,13 @@ struct Arguments {
 const AFTER_HELP: &str = "\
 Exit codes: 0 good, 1 the answer is no, 2 wrong usage or configuration.
 
-Settings of the file can be overridden by environment variables: RELAYER_CONTROLLER_ and the key, with __
+Settings of the file can be overridden by environment variables: RELAYER_CONTROLLER_ and the key, with __ \
 between table and key, such as RELAYER_CONTROLLER_SERVER__LISTEN=127.0.0.1:8089.";
+
+const COMPLETIONS: &str = "\
+bash: relayer-controller completions bash > ~/.local/share/bash-completion/completions/relayer-controller
+zsh:  relayer-controller completions zsh > a directory of $fpath, as _relayer-controller
+fish: relayer-controller completions fish > ~/.config/fish/completions/relayer-controller.fish";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -76,6 +83,14 @@ enum Command {
     Healthcheck,
     /// Print the description of the API for programs, in JSON (OpenAPI 3.1)
     Openapi,
+    /// Ask a running gateway: look at containers, change them, read their logs
+    Ctl(Box<ctl::Arguments>),
+    /// Print what makes a shell complete the subcommands and options
+    #[command(after_help = COMPLETIONS)]
+    Completions {
+        /// Which shell
+        shell: completions::Shell,
+    },
     /// Serve the API in front of a pretend engine, for a look at it without Docker
     Demo {
         /// Where to listen
@@ -100,6 +115,8 @@ pub fn main() -> ExitCode {
         Command::Token => token::run(),
         Command::Healthcheck => healthcheck::run(&config),
         Command::Openapi => openapi::run(),
+        Command::Ctl(arguments) => ctl::run(*arguments),
+        Command::Completions { shell } => completions::run(shell),
         Command::Demo { listen } => demo::run(&listen),
     };
     ExitCode::from(code)
