@@ -26,6 +26,9 @@ pub(super) fn run(shell: Shell) -> u8 {
         Shell::Zsh => generate(Zsh, &mut command, NAME, &mut script),
         Shell::Fish => generate(Fish, &mut command, NAME, &mut script),
     }
-    say(String::from_utf8_lossy(&script).trim_end());
+    let script = String::from_utf8_lossy(&script);
+    // clap_complete spells a name with a hyphen in two ways, and bash then finds nothing below it: clap#6421.
+    let script = script.replace("relayer__subcmd__controller", "relayer__controller");
+    say(script.trim_end());
     YES
 }

@@ -1,5 +1,6 @@
 //! A server that says what it is told to, byte for byte, and remembers what it was asked.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -30,7 +31,7 @@ pub(crate) fn pieces(media_type: &str, pieces: &[&str], whole: bool) -> String {
         "HTTP/1.1 200 X\r\nContent-Type: {media_type}\r\nTransfer-Encoding: chunked\r\n\r\n"
     );
     for piece in pieces {
-        answer += &format!("{:x}\r\n{piece}\r\n", piece.len());
+        write!(answer, "{:x}\r\n{piece}\r\n", piece.len()).unwrap();
     }
     if whole {
         answer += "0\r\n\r\n";
@@ -53,10 +54,10 @@ impl Canned {
             .map(|(question, answer)| ((*question).to_owned(), (*answer).to_owned()))
             .collect();
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&asked);
+        let asked_here = Arc::clone(&asked);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                serve(stream.unwrap(), pause, &answers, &heard);
+                serve(stream.unwrap(), pause, &answers, &asked_here);
             }
         });
         Self { address, asked }
@@ -76,7 +77,7 @@ fn serve(
     mut stream: TcpStream,
     pause: Duration,
     answers: &[(String, String)],
-    heard: &Mutex<Vec<String>>,
+    asked: &Mutex<Vec<String>>,
 ) {
     let Some((head, body)) = request(&mut stream) else {
         return;
@@ -89,7 +90,7 @@ fn serve(
             .find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map_or("", |(_, value)| value).to_owned()
     };
-    heard.lock().unwrap().push(
+    asked.lock().unwrap().push(
         format!("{line} {} {body}", header("accept"))
             .trim_end()
             .to_owned(),

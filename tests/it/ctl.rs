@@ -1,6 +1,7 @@
 //! `ctl` as its user runs it, in front of a gateway: what it shows, what it asks, and the exit codes.
 
 use std::fs;
+use std::net::UdpSocket;
 use std::process::{Output, Stdio};
 
 use relayer_controller::authn::TokenHash;
@@ -329,6 +330,41 @@ fn who_asks() {
     // There is no option for the token itself.
     let argument = ask(&[], &["ls", "--token", "x"]);
     assert_eq!(argument.status.code(), Some(2));
+}
+
+/// SECURITY: what others could read is not sent.
+#[test]
+fn a_token_does_not_leave_this_machine_in_the_open() {
+    // The address by which this machine would reach others; nothing is sent for that.
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let outside = socket
+        .connect("192.0.2.1:9")
+        .and_then(|()| socket.local_addr());
+    let Some(outside) = outside.ok().filter(|address| !address.ip().is_loopback()) else {
+        println!("no network: not tested beyond loopback");
+        return;
+    };
+    let gateway = Gateway::start_with(
+        "listen = \"0.0.0.0:0\"\n",
+        &new_prefix(),
+        NOWHERE,
+        OwnContainer::default(),
+        TABLES,
+    );
+    let url = format!("http://{}:{}", outside.ip(), gateway.address.port());
+    let variables = [
+        ("RELAYER_CONTROLLER_URL", url.as_str()),
+        ("RELAYER_CONTROLLER_TOKEN", "rlc_secret"),
+    ];
+    let told = format!(
+        "error: the token of `RELAYER_CONTROLLER_TOKEN` would go to {url} for everybody on the way to read, and was not \
+         sent; use `https://`, or say `--plaintext-token` where the network is your own\n"
+    );
+    check(&ctl_with(&variables, &["whoami"]), 2, "", &told);
+    let bold = ctl_with(&variables, &["whoami", "--plaintext-token"]);
+    assert_eq!(bold.status.code(), Some(0), "{bold:?}");
+    let nobody = ctl(&url, &["whoami"]);
+    assert_eq!(nobody.status.code(), Some(0), "{nobody:?}");
 }
 
 #[test]
