@@ -56,9 +56,9 @@ Settings of the file can be overridden by environment variables: RELAYER_CONTROL
 between table and key, such as RELAYER_CONTROLLER_SERVER__LISTEN=127.0.0.1:8089.";
 
 const COMPLETIONS: &str = "\
-bash: relayer-controller completions bash > ~/.local/share/bash-completion/completions/relayer-controller
-zsh:  relayer-controller completions zsh > a directory of $fpath, as _relayer-controller
-fish: relayer-controller completions fish > ~/.config/fish/completions/relayer-controller.fish";
+bash: source <(relayer-controller completions bash)      in ~/.bashrc
+zsh:  source <(relayer-controller completions zsh)       in ~/.zshrc, after compinit
+fish: relayer-controller completions fish | source       in ~/.config/fish/config.fish";
 
 #[derive(Debug, Subcommand)]
 enum Command {
