@@ -57,6 +57,13 @@ impl Container {
         }
     }
 
+    /// How long its process has run, without the time that it was frozen; none where it does not run.
+    pub(super) fn ran_for(&self, now: SystemTime) -> Option<Duration> {
+        let process = self.process.as_ref()?;
+        let since = now.duration_since(self.started?).unwrap_or_default();
+        Some(since.saturating_sub(process.frozen_for(now)))
+    }
+
     pub(super) fn not_running(&self) -> Refusal {
         Refusal::new(409, format!("Container {} is not running", self.id))
     }

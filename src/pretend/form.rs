@@ -40,6 +40,15 @@ impl Form {
         !matches!(value.as_str(), "" | "0" | "no" | "false" | "none")
     }
 
+    /// Whether a switch is on that need not be there.
+    pub(super) fn is_on_or(&self, key: &str, absent: bool) -> bool {
+        if self.0.iter().any(|(name, _)| name == key) {
+            self.is_on(key)
+        } else {
+            absent
+        }
+    }
+
     /// A whole number, if there is one.
     pub(super) fn number(&self, key: &str) -> Result<Option<i64>, Refusal> {
         let text = self.get(key);

@@ -39,6 +39,7 @@ mod route;
 mod serve;
 mod signal;
 mod state;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -87,7 +88,8 @@ impl Pretend {
     }
 
     /// Adds a container with these labels, and answers its id. The label `pretend.stop-delay` says how many
-    /// milliseconds its process takes to leave after SIGTERM.
+    /// milliseconds its process takes to leave after SIGTERM, and `pretend.cpu` how much of one processor it uses, in
+    /// percent.
     ///
     /// # Errors
     ///

@@ -17,6 +17,8 @@ const EXIT_KILLED: u8 = 137;
 pub(super) struct Process {
     pub(super) pid: u32,
     pub(super) paused: bool,
+    frozen_at: Option<SystemTime>,
+    frozen_for: Duration,
     /// A restart waits for its end, and nothing that a client does can call that off.
     pub(super) start_again: bool,
     leaves_at: Option<SystemTime>,
@@ -35,6 +37,8 @@ impl Process {
         Self {
             pid,
             paused: false,
+            frozen_at: None,
+            frozen_for: Duration::ZERO,
             start_again: false,
             leaves_at: None,
             killed_at: None,
@@ -51,8 +55,22 @@ impl Process {
         self.killed_at = Some(self.killed_at.map_or(date, |earlier| earlier.min(date)));
     }
 
+    /// Freezes it.
+    pub(super) fn freeze(&mut self, now: SystemTime) {
+        self.paused = true;
+        self.frozen_at = Some(now);
+    }
+
+    /// For how long it has been frozen, all in all.
+    pub(super) fn frozen_for(&self, now: SystemTime) -> Duration {
+        let since = self.frozen_at.and_then(|at| now.duration_since(at).ok());
+        self.frozen_for + since.unwrap_or_default()
+    }
+
     /// Lets a frozen process go on; what was due while it was frozen is due now.
     pub(super) fn thaw(&mut self, now: SystemTime) {
+        self.frozen_for = self.frozen_for(now);
+        self.frozen_at = None;
         self.paused = false;
         self.leaves_at = self.leaves_at.map(|date| date.max(now));
     }

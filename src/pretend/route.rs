@@ -33,6 +33,7 @@ pub(super) enum Route {
     Version,
     List,
     Inspect(String),
+    Stats(String),
     Start(String),
     Stop(String),
     Restart(String),
@@ -103,6 +104,11 @@ impl Version {
             ));
         }
         Ok(())
+    }
+
+    /// Whether it is from before 1.41, when one look was not to be had alone.
+    pub(super) fn is_before_one_shot(&self) -> bool {
+        parts(&self.0) < parts("1.41")
     }
 
     /// Whether it is from before 1.24, when errors were plain text and a start could have a body.
@@ -177,6 +183,7 @@ fn route(method: &Method, path: &str) -> Option<Route> {
     let reference = reference.to_owned();
     match last {
         "json" if reading => Some(Route::Inspect(reference)),
+        "stats" if reading => Some(Route::Stats(reference)),
         _ if method != Method::POST => None,
         "start" => Some(Route::Start(reference)),
         "stop" => Some(Route::Stop(reference)),

@@ -1,13 +1,16 @@
 //! From a request to its answer.
 
+use std::sync::Arc;
+
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, PRAGMA};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode, Version as Http};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
-use super::answer::{Body, bad_request, empty, introduce, json_value, refusal, text};
+use super::answer::{Body, bad_request, empty, introduce, json_value, refusal, streamed, text};
 use super::engine::Engine;
 use super::fault::{self, PastHttp};
 use super::form::Form;
@@ -15,7 +18,7 @@ use super::refusal::Refusal;
 use super::route::{Route, Target, Version};
 use super::signal::Signal;
 use super::state::Done;
-use super::{filter, json};
+use super::{filter, json, stats};
 
 /// The most bytes that the body of a request can have; dockerd has no limit.
 const MAX_BODY: usize = 1 << 20;
@@ -24,7 +27,7 @@ const MAX_START_BODY: usize = 7;
 
 /// Answers one request, or says that the answer is no HTTP.
 pub(super) async fn serve(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, PastHttp> {
     let (head, body) = request.into_parts();
@@ -50,6 +53,7 @@ pub(super) async fn serve(
         head: &head,
         body: &body.to_bytes(),
         old: version.as_ref().is_some_and(Version::is_before_json_errors),
+        knows_one_shot: !version.as_ref().is_some_and(Version::is_before_one_shot),
     };
     let answer = match version.as_ref().map_or(Ok(()), Version::check) {
         Ok(()) => asked.answer(engine, route).await,
@@ -84,10 +88,12 @@ struct Asked<'a> {
     body: &'a [u8],
     /// By a client from before API 1.24.
     old: bool,
+    /// By a client of API 1.41.
+    knows_one_shot: bool,
 }
 
 impl Asked<'_> {
-    async fn answer(&self, engine: &Engine, route: Route) -> Result<Response<Body>, Refusal> {
+    async fn answer(&self, engine: &Arc<Engine>, route: Route) -> Result<Response<Body>, Refusal> {
         let done = match route {
             Route::Ping => return Ok(ping(&self.head.method)),
             Route::Version => return Ok(good(&json::version())),
@@ -97,6 +103,7 @@ impl Asked<'_> {
                 let found = engine.with(|state, _| state.find(&name).map(json::inspect));
                 return found.map(|value| good(&value));
             }
+            Route::Stats(name) => return self.stats(engine, &name).await,
             Route::Create => return self.create(engine),
             Route::Start(name) => {
                 self.form()?;
@@ -115,7 +122,7 @@ impl Asked<'_> {
             Route::Restart(name) => self.restart(engine, &name).await,
             Route::Pause(name) => {
                 self.form()?;
-                engine.change(|state, _| state.pause(&name))
+                engine.change(|state, now| state.pause(&name, now))
             }
             Route::Unpause(name) => {
                 self.form()?;
@@ -148,6 +155,37 @@ impl Asked<'_> {
             Ok(summaries.collect())
         });
         listed.map(|list| good(&Value::Array(list)))
+    }
+
+    async fn stats(&self, engine: &Arc<Engine>, name: &str) -> Result<Response<Body>, Refusal> {
+        let form = self.form()?;
+        let is_stream = form.is_on_or("stream", true);
+        let is_one_shot = self.knows_one_shot && form.is_on("one-shot");
+        if is_stream && is_one_shot {
+            let message = "cannot have stream=true and one-shot=true";
+            return Err(Refusal::new(400, message));
+        }
+        let look = |before: Option<&Value>| {
+            engine.with(|state, now| {
+                let found = state.find(name)?;
+                Ok((
+                    found.id.clone(),
+                    stats::account(found, before, now),
+                    found.process.is_some(),
+                ))
+            })
+        };
+        let (id, first, is_running) = look(None)?;
+        if is_stream {
+            let mut response = streamed("", stats::accounts(Arc::clone(engine), id));
+            response.headers_mut().remove(CONTENT_TYPE);
+            return Ok(response);
+        }
+        if is_one_shot || !is_running {
+            return Ok(good(&first));
+        }
+        sleep(stats::PERIOD).await;
+        look(Some(&first)).map(|(_, second, _)| good(&second))
     }
 
     fn create(&self, engine: &Engine) -> Result<Response<Body>, Refusal> {

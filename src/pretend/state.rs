@@ -183,7 +183,7 @@ impl Containers {
         }
     }
 
-    pub(super) fn pause(&mut self, reference: &str) -> Result<Done, Refusal> {
+    pub(super) fn pause(&mut self, reference: &str, now: SystemTime) -> Result<Done, Refusal> {
         let container = self.find_mut(reference)?;
         let refusal = container.not_running();
         let process = container.process.as_mut().ok_or(refusal)?;
@@ -191,7 +191,7 @@ impl Containers {
             let message = format!("Container {} is already paused", container.id);
             return Err(Refusal::new(409, message));
         }
-        process.paused = true;
+        process.freeze(now);
         Ok(Done::Changed)
     }
 

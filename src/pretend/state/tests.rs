@@ -27,7 +27,7 @@ fn engine(state: &str, stop_delay: Duration) -> Containers {
         engine.start(NAME, second(1)).unwrap();
     }
     match state {
-        "paused" => drop(engine.pause(NAME).unwrap()),
+        "paused" => drop(engine.pause(NAME, second(2)).unwrap()),
         "exited" => drop(engine.kill(NAME, Signal::Kill, second(2)).unwrap()),
         _ => {}
     }
@@ -45,7 +45,7 @@ fn act(engine: &mut Containers, action: &str, now: SystemTime) -> Result<Done, R
         "stop some day" => engine.stop(NAME, Some(i64::MAX), now),
         "stop patiently" => engine.stop(NAME, Some(-1), now),
         "restart" => engine.restart(NAME, None, now),
-        "pause" => engine.pause(NAME),
+        "pause" => engine.pause(NAME, now),
         "unpause" => engine.unpause(NAME, now),
         "kill" => engine.kill(NAME, Signal::Kill, now),
         "term" => engine.kill(NAME, Signal::Term, now),
