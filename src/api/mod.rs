@@ -12,6 +12,7 @@ mod reply;
 mod route;
 mod site;
 mod sse;
+mod stats;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -138,6 +139,10 @@ impl Api {
                 input::nothing(request).await?;
                 let containers = self.gateway.list(&caller).await?;
                 Ok(reply::json(StatusCode::OK, &Containers { containers }))
+            }
+            Endpoint::Stats => {
+                let name = self.name(&caller, row, segments).await?;
+                self.stats(&caller, &name, request).await
             }
             Endpoint::Container(action) => {
                 let name = self.name(&caller, row, segments).await?;

@@ -108,7 +108,9 @@ const fn status(failure: &Failure) -> StatusCode {
     match failure {
         Failure::NotFound(_) => StatusCode::NOT_FOUND,
         Failure::Forbidden { .. } | Failure::FacilityForbidden(_) => StatusCode::FORBIDDEN,
-        Failure::AlreadyRunning | Failure::AlreadyStopped => StatusCode::CONFLICT,
+        Failure::AlreadyRunning | Failure::AlreadyStopped | Failure::NotRunning => {
+            StatusCode::CONFLICT
+        }
         Failure::Busy | Failure::CoolingDown { .. } => StatusCode::TOO_MANY_REQUESTS,
         Failure::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
         Failure::Engine(_) | Failure::Broken => StatusCode::INTERNAL_SERVER_ERROR,
@@ -158,6 +160,7 @@ impl Problem {
                 | Failure::FacilityForbidden(_)
                 | Failure::AlreadyRunning
                 | Failure::AlreadyStopped
+                | Failure::NotRunning
                 | Failure::Engine(NotFound | OwnContainer | Refused { .. } | Garbled(_))
                 | Failure::Broken,
             ) => None,

@@ -46,6 +46,8 @@ pub enum Endpoint {
     OpenApi,
     /// The status of all containers.
     Containers,
+    /// What one container consumes.
+    Stats,
     /// Something about one container.
     Container(Action),
 }
@@ -100,6 +102,12 @@ pub const ROWS: &[Row] = &[
         "/container/{name}/status",
         Need::Verb(Verb::Status),
         Endpoint::Container(Action::Status),
+    ),
+    row(
+        "GET",
+        "/container/{name}/stats",
+        Need::Verb(Verb::Stats),
+        Endpoint::Stats,
     ),
     row(
         "POST",

@@ -13,6 +13,7 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::future::join_all;
 
 use super::inspected::{Inspected, listed_state, without_slash};
+use super::stats::Readings;
 use super::transport::Pool;
 use super::{
     Change, ContainerId, End, Error, Look, Observation, Observer, Outcome, OwnContainer, Settings,
@@ -41,6 +42,7 @@ pub struct Engine {
     pub(super) pool: Arc<Pool>,
     pub(super) timeout: Duration,
     pub(super) own: OwnContainer,
+    pub(super) readings: Readings,
     observer: Observer,
     /// Whether the last call reached the engine; the log says when that changes, and not at each call.
     is_reachable: AtomicBool,
@@ -76,6 +78,7 @@ impl Engine {
             pool,
             timeout: settings.timeout,
             own,
+            readings: Readings::default(),
             observer,
             is_reachable: AtomicBool::new(true),
             hints: Mutex::default(),

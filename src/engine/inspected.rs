@@ -48,6 +48,16 @@ impl Inspected {
         self.state == State::Removing
     }
 
+    /// Whether it has processes.
+    pub(super) const fn is_up(&self) -> bool {
+        matches!(self.state, State::Running | State::Paused | State::Stopping)
+    }
+
+    /// Which of its runs is the latest: when that began, in the engine's words.
+    pub(super) fn run(&self) -> Option<String> {
+        self.response.state.as_ref()?.started_at.clone()
+    }
+
     /// Where the writable layer of its root lies, for storage drivers that say so.
     pub(super) fn writable_layer(&self) -> Option<&str> {
         let driver = self.response.graph_driver.as_ref()?;

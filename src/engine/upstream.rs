@@ -105,6 +105,39 @@ impl Engine {
         self.within(call, self.timeout, open(&self.pool, question))
             .await
     }
+
+    /// Asks, and gives the whole answer, which has at most `limit` bytes. The connection is used again. `call` is what it
+    /// is counted as.
+    ///
+    /// # Errors
+    ///
+    /// The engine's own, and [`Error::Garbled`] where the answer is longer.
+    pub(super) async fn fetch(
+        &self,
+        call: &'static str,
+        question: Question,
+        limit: usize,
+    ) -> Result<Bytes, Error> {
+        self.within(call, self.timeout, fetch(&self.pool, question, limit))
+            .await
+    }
+}
+
+async fn fetch(pool: &Pool, question: Question, limit: usize) -> Result<Bytes, Theirs> {
+    let response = pool.send(question.request()?).await?;
+    if !response.status().is_success() {
+        return Err(refused(response).await);
+    }
+    let body = Limited::new(response.into_body(), limit).collect().await;
+    match body {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) => Err(match error.downcast::<hyper::Error>() {
+            Ok(error) => (*error).into(),
+            Err(_) => Theirs::DockerStreamError {
+                error: format!("an answer of more than {limit} bytes"),
+            },
+        }),
+    }
 }
 
 async fn open(pool: &Pool, question: Question) -> Result<Upstream, Theirs> {

@@ -117,6 +117,7 @@ impl Entry {
                 Failure::NotFound(_)
                 | Failure::Forbidden { .. }
                 | Failure::FacilityForbidden(_)
+                | Failure::NotRunning
                 | Failure::Engine(_)
                 | Failure::Busy
                 | Failure::CoolingDown { .. }

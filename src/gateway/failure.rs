@@ -24,6 +24,8 @@ pub enum Failure {
     AlreadyRunning,
     /// A stop found it stopped.
     AlreadyStopped,
+    /// It has no figures because it does not run.
+    NotRunning,
     /// The engine failed, refused or could not be reached.
     Engine(engine::Error),
     /// As many changes as there may be are under way, or wait for their turn on this container.
@@ -53,6 +55,7 @@ impl fmt::Display for Failure {
             }
             Self::AlreadyRunning => f.write_str("Container already running"),
             Self::AlreadyStopped => f.write_str("Container already stopped"),
+            Self::NotRunning => f.write_str("Container not running"),
             Self::Engine(error) => write!(f, "Docker error: {error}"),
             Self::Busy => f.write_str("Too many changes are under way: try again later"),
             Self::Unrecorded => {

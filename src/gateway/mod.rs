@@ -5,6 +5,7 @@ mod entry;
 mod failure;
 mod lease;
 mod receipt;
+mod stats;
 mod turn;
 
 use std::sync::Arc;

@@ -44,5 +44,6 @@ mod rows;
 mod running;
 mod stage;
 mod streams;
+mod stats;
 mod tls;
 mod tls_program;

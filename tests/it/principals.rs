@@ -33,7 +33,7 @@ fn tables(more: &str) -> String {
     let mut text = String::from(
         r#"
 [containers.a]
-allow = ["status", "start", "stop", "restart", "pause", "unpause", "kill"]
+allow = ["status", "stats", "start", "stop", "restart", "pause", "unpause", "kill"]
 [containers.b]
 allow = ["status", "start"]
 [containers.mute]
@@ -96,7 +96,7 @@ enum May {
     ReadMetrics,
 }
 
-const VIEWER: May = May::Do(&[("a", &[Verb::Status]), ("b", &[Verb::Status])]);
+const VIEWER: May = May::Do(&[("a", &[Verb::Status, Verb::Stats]), ("b", &[Verb::Status])]);
 
 const CAREFUL: May = May::Do(&[(
     "a",
@@ -144,7 +144,7 @@ fn callers(is_anonymous_known: bool) -> Vec<(&'static str, May)> {
         ("Authorization: Bearer careful-token\r\n", CAREFUL),
         (
             "Authorization: Bearer blind-token\r\n",
-            May::Do(&[("a", &[Verb::Status])]),
+            May::Do(&[("a", &[Verb::Status, Verb::Stats])]),
         ),
         ("Authorization: Bearer ops-token\r\n", May::ReadMetrics),
         ("Authorization: Bearer rotating-token\r\n", VIEWER),
@@ -326,7 +326,7 @@ fn what_each_caller_is_shown() {
             (
                 "viewer",
                 json!(["viewer"]),
-                json!({"a": ["status"], "b": ["status"]}),
+                json!({"a": ["status", "stats"], "b": ["status"]}),
                 &["a", "b"][..],
             ),
             (
@@ -350,7 +350,7 @@ fn what_each_caller_is_shown() {
             (
                 "blind",
                 json!(["blind", "viewer"]),
-                json!({"a": ["status"]}),
+                json!({"a": ["status", "stats"]}),
                 &["a"][..],
             ),
             ("ops", json!(["ops"]), json!({}), &[][..]),

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use crate::audit::{records, said};
 use crate::http;
 use crate::stage::Stage;
+use crate::stats::{NDJSON, Watcher};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_relayer-controller");
 
@@ -183,6 +184,37 @@ fn a_file_with_mistakes_changes_nothing() {
     fs::remove_file(gateway.folder.path().join("relayer-controller.toml")).unwrap();
     gateway.wait_for("there is no such file");
     assert_eq!(gateway.ask("/whoami").body, before);
+}
+
+/// What goes on is asked about again: it ends when the answer has become no, and not before.
+#[test]
+fn a_stream_ends_when_it_is_no_longer_permitted() {
+    let stage = Stage::pretend("[containers.a]\nallow = [\"status\"]\n");
+    stage.running("a");
+    let rules = |visible: &[&str], allow: &str| {
+        rules(&stage.host, &stage.prefix, visible).replace("[\"status\"]", allow)
+    };
+    let watching = r#"["status", "stats"]"#;
+    for (then, ends) in [
+        (rules(&["a"], watching) + "# the same\n", false),
+        (rules(&["a"], r#"["status"]"#), true),
+        (rules(&["b"], watching), true),
+        (rules(&["a"], watching).replace("bot", "other"), true),
+    ] {
+        let gateway = Gateway::start(&rules(&["a"], watching));
+        let revision = gateway.ask("/whoami").body;
+        let mut watcher = Watcher::new(gateway.address, "a", NDJSON, Some(TOKEN));
+        assert_eq!(watcher.next().unwrap()["container"], "a");
+        gateway.replace(&then);
+        gateway.wait_for("configuration reloaded");
+        if ends {
+            gateway.wait_for("a stream is closed");
+            while watcher.next().is_some() {}
+        } else {
+            assert_ne!(gateway.ask("/whoami").body, revision);
+            assert!(watcher.next().is_some() && watcher.next().is_some());
+        }
+    }
 }
 
 /// Half a file may be a whole one in which nobody is asked who they are.
