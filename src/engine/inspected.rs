@@ -58,6 +58,21 @@ impl Inspected {
         self.response.state.as_ref()?.started_at.clone()
     }
 
+    /// Whether programs can be in it, frozen or not.
+    pub(super) fn has_processes(&self) -> bool {
+        matches!(
+            self.state,
+            State::Running | State::Paused | State::Restarting | State::Stopping
+        )
+    }
+
+    /// The user as whom its programs run, as its image or its maker says; `None` for root.
+    pub(super) fn user(&self) -> Option<&str> {
+        let config = self.response.config.as_ref()?;
+        let user = config.user.as_deref()?;
+        (!user.is_empty()).then_some(user)
+    }
+
     /// Where the writable layer of its root lies, for storage drivers that say so.
     pub(super) fn writable_layer(&self) -> Option<&str> {
         let driver = self.response.graph_driver.as_ref()?;

@@ -3,6 +3,7 @@
 mod command;
 mod docker;
 mod error;
+mod exec;
 mod host;
 mod id;
 mod inspected;
@@ -18,6 +19,7 @@ mod view;
 pub use command::{Change, InvalidSignal, Look, Outcome, Signal};
 pub use docker::Engine;
 pub use error::Error;
+pub use exec::{Commands, MARKER, Printed, Ran, Run};
 pub use host::{Host, Settings};
 pub use id::{ContainerId, InvalidId};
 pub use observe::{End, Observation, Observer};
