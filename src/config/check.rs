@@ -160,10 +160,7 @@ impl<'a> Check<'a> {
     pub(super) fn unknown(&mut self, table: &[&str], unknown: &Unknown, known: &[&'static str]) {
         for name in unknown.keys() {
             let path: Vec<&str> = table.iter().copied().chain([name.as_str()]).collect();
-            let (what, hint) = match planned(table, name) {
-                Some(told) => told,
-                None => self.unknown_key(table, name, known),
-            };
+            let (what, hint) = self.unknown_key(table, name, known);
             self.add(&path, Part::Key, what, hint);
         }
     }
@@ -216,17 +213,4 @@ impl<'a> Check<'a> {
         };
         (what, hint)
     }
-}
-
-/// What is known to come, and must not be taken for a protection that is there already.
-fn planned(table: &[&str], name: &str) -> Option<(String, String)> {
-    let promise = match (table, name) {
-        (["containers", _], "exec") => "commands that do not exist",
-        _ => return None,
-    };
-    let hint = format!("remove it, for it promises {promise}");
-    Some((
-        format!("{} is not supported by this version", quoted(name)),
-        hint,
-    ))
 }

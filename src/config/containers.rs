@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::policy::{Ceiling, ContainerName, Prefix, VerbSet};
+use crate::policy::{Ceiling, ContainerName, Prefix, Verb, VerbSet};
 
 use super::ContainerSettings;
 use super::check::Check;
-use super::document::Part;
+use super::document::{Part, key};
 use super::hint;
 use super::mistake::quoted;
 use super::raw::{CONTAINER_KEYS, Container, Field, Root, Texts, Unknown};
@@ -85,8 +85,16 @@ impl Check<'_> {
         let stop_timeout =
             self.stop_timeout(&["containers", name, "stop_timeout"], table.stop_timeout);
         let cooldown = self.cooldown(&["containers", name, "cooldown"], table.cooldown);
+        let exec = ["containers", name, "exec"];
+        let has_exec = !matches!(table.exec, Field::Absent);
+        let commands = self.commands(&exec, table.exec);
         let allow = self.allow(&path, table.allow, &table.unknown)?;
         let path = ["containers", name, "allow"];
+        if has_exec && !allow.contains(Verb::Exec) {
+            let what = "these commands can never be run";
+            let hint = format!("add `\"exec\"` to `{}`, or remove them", key(&path));
+            self.add(&exec, Part::Key, what, hint);
+        }
         let ceiling = Ceiling {
             allow,
             rule: self.rule(file, &path)?,
@@ -94,6 +102,7 @@ impl Check<'_> {
         let settings = ContainerSettings {
             stop_timeout,
             cooldown,
+            commands,
         };
         Some((parsed?, (ceiling, settings)))
     }

@@ -6,10 +6,12 @@
 mod audit;
 mod browsers;
 mod check;
+mod command;
 mod containers;
 mod credentials;
 mod document;
 mod environment;
+mod exec;
 mod file;
 mod fixed;
 mod hint;
@@ -31,6 +33,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::authn::Register;
@@ -43,6 +46,9 @@ use crate::server::Listen;
 use crate::telemetry;
 
 pub use browsers::{Browsers, Host, Origin};
+pub use command::{
+    BadParameter, Command, CommandName, InvalidCommandName, MAX_ARGV_BYTES, MAX_VALUE_BYTES,
+};
 pub use environment::Environment;
 pub use mistake::{Mistake, Mistakes, Place};
 pub use revision::Revision;
@@ -84,14 +90,19 @@ pub struct Config {
     pub files: Vec<PathBuf>,
 }
 
+/// The commands that may be run in one container, by name.
+pub type Commands = BTreeMap<CommandName, Arc<Command>>;
+
 /// How one container is handled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContainerSettings {
     /// How long it has to stop by itself before it is killed: whole seconds, from none at all to an hour. Without
     /// one, the container's own.
     pub stop_timeout: Option<Duration>,
     /// How long after a change of it the next is refused: from a millisecond to an hour. Without one, not at all.
     pub cooldown: Option<Duration>,
+    /// What may be run in it.
+    pub commands: Commands,
 }
 
 /// Reads the file and lays the environment over it.

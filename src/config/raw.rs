@@ -138,6 +138,22 @@ pub(super) struct Container {
     pub(super) allow: Field<Texts>,
     pub(super) stop_timeout: Field<String>,
     pub(super) cooldown: Field<String>,
+    pub(super) exec: Field<BTreeMap<String, Field<Command>>>,
+    #[serde(flatten)]
+    pub(super) unknown: Unknown,
+}
+
+/// `[containers.NAME.exec.COMMAND]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Command {
+    pub(super) argv: Field<Texts>,
+    pub(super) params: Field<BTreeMap<String, Field<String>>>,
+    pub(super) timeout: Field<String>,
+    pub(super) max_output: Field<Amount>,
+    pub(super) user: Field<String>,
+    pub(super) workdir: Field<String>,
+    pub(super) env: Field<BTreeMap<String, Field<String>>>,
     #[serde(flatten)]
     pub(super) unknown: Unknown,
 }
@@ -216,6 +232,16 @@ impl<T> OneOrMore<T> {
     }
 }
 
+/// A number of bytes, by itself or with a unit.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Amount {
+    /// `65536`
+    Bytes(i64),
+    /// `"64KiB"`
+    Text(String),
+}
+
 /// How a setting is written in an environment variable, which is text whatever it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -260,7 +286,18 @@ pub(super) const SETTINGS: &[(&str, &str, Form)] = &[
 ];
 
 /// The keys of `[containers.NAME]`.
-pub(super) const CONTAINER_KEYS: [&str; 3] = ["allow", "stop_timeout", "cooldown"];
+pub(super) const CONTAINER_KEYS: [&str; 4] = ["allow", "stop_timeout", "cooldown", "exec"];
+
+/// The keys of `[containers.NAME.exec.COMMAND]`.
+pub(super) const COMMAND_KEYS: [&str; 7] = [
+    "argv",
+    "params",
+    "timeout",
+    "max_output",
+    "user",
+    "workdir",
+    "env",
+];
 
 /// The keys of `[roles.NAME]`.
 pub(super) const ROLE_KEYS: [&str; 4] = ["allow", "forbid", "containers", "gateway"];

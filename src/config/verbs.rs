@@ -92,7 +92,7 @@ pub(super) fn in_brackets(text: &str) -> String {
 
 /// Whether an unknown key is in truth the second half of a name.
 pub(super) fn is_rest_of_name(key: &str, value: &Value) -> bool {
-    key != "exec" && value.as_dict().is_some()
+    hint::nearest(key, ["exec"]).is_none() && value.as_dict().is_some()
 }
 
 fn verbs_like(text: &str) -> String {

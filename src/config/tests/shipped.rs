@@ -113,13 +113,21 @@ fn its_examples_are_right_too() {
     let secret = folder.path().join("token");
     std::fs::write(&secret, "0123456789abcdef\n").unwrap();
     let text: String = SHIPPED.lines().map(example).collect();
+    // A command needs the verb.
     let text = text
+        .replace("\"restart\"]", "\"restart\", \"exec\"]")
         .replace(
             "# host = \"unix:///var/run/docker.sock\"",
             "host = \"tcp://engine\"",
         )
         .replace("/run/secrets/prometheus-token", secret.to_str().unwrap());
     let config = super::read(&text, &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let kick = &config.containers[&"ffmpeg-kick".parse().unwrap()];
+    let probe = &kick.commands[&"probe".parse().unwrap()];
+    let values = [("url".to_owned(), "rtmp://a/live".into())].into();
+    let run = probe.filled(&values).unwrap();
+    assert_eq!(run.argv, ["ffprobe", "-hide_banner", "rtmp://a/live"]);
+    assert_eq!(run.env, ["LANG=C"]);
     let clients = config.server.tls.unwrap().clients;
     assert_eq!(clients.unwrap().auth, server::ClientAuth::Required);
     assert!(config.engine.tls.unwrap().client.is_some());
