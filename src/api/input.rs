@@ -1,6 +1,11 @@
 //! What a caller sends beside the path, decoded once and checked: name, query and body.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use percent_encoding::percent_decode_str;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 
 use super::problem::Problem;
 use crate::engine::Signal;
@@ -55,7 +60,7 @@ impl Parameters {
                 return Err(Problem::Input(why));
             }
             if parameters.iter().any(|(known, _)| *known == key) {
-                return Err(Problem::Input(format!("Parameter given twice: {key}")));
+                return Err(twice(&key));
             }
             parameters.push((key.into_owned(), value.into_owned()));
         }
@@ -104,6 +109,60 @@ pub(super) async fn nothing(request: Request) -> Result<(), Problem> {
     Parameters::read(request).await?.finish()
 }
 
+/// Reads a request to its end whose parameters are in its body: a JSON object, or nothing at all.
+///
+/// # Errors
+///
+/// A parameter in the query, a body that is no JSON object, or a parameter that is given twice: which of them would count
+/// is anybody's guess.
+pub(super) async fn values(request: Request) -> Result<BTreeMap<String, Value>, Problem> {
+    Parameters::parse(request.head.uri.query())?.finish()?;
+    object(&request.read_body().await?)
+}
+
+fn object(body: &[u8]) -> Result<BTreeMap<String, Value>, Problem> {
+    if body.trim_ascii().is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let Members(members) = serde_json::from_slice(body).map_err(|_| {
+        let why = "Bad body: it has to be empty, or a JSON object with the parameters by name";
+        Problem::Input(why.to_owned())
+    })?;
+    let mut values = BTreeMap::new();
+    for (key, value) in members {
+        if values.contains_key(&key) {
+            return Err(twice(&key));
+        }
+        values.insert(key, value);
+    }
+    Ok(values)
+}
+
+/// The members of a JSON object, also those whose name is there already.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading;
+        impl<'de> Visitor<'de> for Reading {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Reading)
+    }
+}
+
 /// Makes sure that a body asks for nothing: it is empty, or an empty JSON object, as some clients send with every POST.
 ///
 /// # Errors
@@ -124,13 +183,17 @@ fn no_body(body: &[u8]) -> Result<(), Problem> {
     }
 }
 
+fn twice(key: &str) -> Problem {
+    Problem::Input(format!("Parameter given twice: {key}"))
+}
+
 fn unknown(key: &str) -> Problem {
     Problem::Input(format!("Unknown parameter: {key}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ContainerName, Parameters, name, no_body};
+    use super::{ContainerName, Parameters, name, no_body, object};
 
     fn check_name(raw: &str, expected: Result<&str, &str>) {
         let parsed = name(raw).map_err(|problem| problem.to_string());
@@ -211,5 +274,44 @@ mod tests {
             let problem = no_body(something.as_bytes()).unwrap_err();
             assert_eq!(problem.to_string(), expected, "{something}");
         }
+    }
+
+    fn check_object(body: &str, expected: &str) {
+        let shown = match object(body.as_bytes()) {
+            Ok(values) => serde_json::to_string(&values).unwrap(),
+            Err(problem) => problem.to_string(),
+        };
+        assert_eq!(shown, expected, "{body}");
+    }
+
+    #[test]
+    fn parameters_in_a_body() {
+        const NO_OBJECT: &str =
+            "Bad body: it has to be empty, or a JSON object with the parameters by name";
+        check_object("", "{}");
+        check_object(" \r\n", "{}");
+        check_object("{}", "{}");
+        check_object(r#"{"b":"1","a":[2]}"#, r#"{"a":[2],"b":"1"}"#);
+        check_object(r#"{"a":"1","b":"","a":"2"}"#, "Parameter given twice: a");
+        check_object(r#"{"a":"1","\u0061":"1"}"#, "Parameter given twice: a");
+        for bad in [
+            "x",
+            "[]",
+            "null",
+            "\"a\"",
+            "{",
+            "{}{}",
+            "{'a':1}",
+            "{\"a\"}",
+            r#"{"a":"1",}"#,
+            "url=x",
+            r#"{"a":"\ud800"}"#,
+            "\u{feff}{}",
+            "{\"a\":\"\n\"}",
+        ] {
+            check_object(bad, NO_OBJECT);
+        }
+        check_object(&format!("{{\"a\":{}1", "[".repeat(10_000)), NO_OBJECT);
+        assert!(object(b"{\"a\":\"\xff\"}").is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 mod cors;
 mod door;
+mod exec;
 mod identify;
 mod input;
 mod limits;
@@ -143,6 +144,17 @@ impl Api {
             Endpoint::Stats => {
                 let name = self.name(&caller, row, segments).await?;
                 self.stats(&caller, &name, request).await
+            }
+            Endpoint::Commands => {
+                let name = self.name(&caller, row, segments).await?;
+                input::nothing(request).await?;
+                self.commands(&caller, &name).await
+            }
+            Endpoint::Command => {
+                let name = self.name(&caller, row, segments).await?;
+                let command = input::decoded(segments.command);
+                let values = input::values(request).await?;
+                self.execute(&caller, &name, &command, &values).await
             }
             Endpoint::Container(action) => {
                 let name = self.name(&caller, row, segments).await?;

@@ -4,7 +4,9 @@ use std::fmt;
 
 use hyper::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, StatusCode};
+use serde::Serialize;
 
+use super::exec::Unfinished;
 use super::media::{PROBLEM_JSON, accepts};
 use super::reply::{self, ABOUT_BLANK, Error, ProblemDocument, Response};
 use crate::engine;
@@ -31,6 +33,25 @@ impl Form {
             Self::Plain
         }
     }
+}
+
+/// An error as `{"error":"…"}`, and what there is besides the words.
+#[derive(Serialize)]
+struct Plain<'problem> {
+    #[serde(flatten)]
+    error: Error,
+    #[serde(flatten)]
+    more: Option<Unfinished<'problem>>,
+}
+
+/// An error as a problem document of RFC 9457, and what there is besides the words.
+#[derive(Serialize)]
+struct Document<'problem> {
+    #[serde(flatten)]
+    document: ProblemDocument,
+    /// Under a name of its own: a `status` in it is another than the document's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Unfinished<'problem>>,
 }
 
 /// Why a request gets an error for an answer.
@@ -106,11 +127,13 @@ pub(super) fn status_of(answer: Result<(), &Failure>) -> u16 {
 
 const fn status(failure: &Failure) -> StatusCode {
     match failure {
-        Failure::NotFound(_) => StatusCode::NOT_FOUND,
+        Failure::NotFound(_) | Failure::NoSuchCommand(_) => StatusCode::NOT_FOUND,
         Failure::Forbidden { .. } | Failure::FacilityForbidden(_) => StatusCode::FORBIDDEN,
         Failure::AlreadyRunning | Failure::AlreadyStopped | Failure::NotRunning => {
             StatusCode::CONFLICT
         }
+        Failure::BadParameter(_) => StatusCode::BAD_REQUEST,
+        Failure::TookTooLong(_) => StatusCode::GATEWAY_TIMEOUT,
         Failure::Busy | Failure::CoolingDown { .. } => StatusCode::TOO_MANY_REQUESTS,
         Failure::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
         Failure::Engine(_) | Failure::Broken => StatusCode::INTERNAL_SERVER_ERROR,
@@ -161,6 +184,9 @@ impl Problem {
                 | Failure::AlreadyRunning
                 | Failure::AlreadyStopped
                 | Failure::NotRunning
+                | Failure::NoSuchCommand(_)
+                | Failure::BadParameter(_)
+                | Failure::TookTooLong(_)
                 | Failure::Engine(NotFound | OwnContainer | Refused { .. } | Garbled(_))
                 | Failure::Broken,
             ) => None,
@@ -185,12 +211,55 @@ impl Problem {
         }
     }
 
+    /// What the answer has besides the words.
+    fn more(&self) -> Option<Unfinished<'_>> {
+        match self {
+            Self::Failed(Failure::TookTooLong(told)) => Some(Unfinished::new(told)),
+            Self::Failed(
+                Failure::NotFound(_)
+                | Failure::Forbidden { .. }
+                | Failure::FacilityForbidden(_)
+                | Failure::AlreadyRunning
+                | Failure::AlreadyStopped
+                | Failure::NotRunning
+                | Failure::NoSuchCommand(_)
+                | Failure::BadParameter(_)
+                | Failure::Engine(_)
+                | Failure::Busy
+                | Failure::Unrecorded
+                | Failure::CoolingDown { .. }
+                | Failure::Broken,
+            )
+            | Self::NoSuchPath
+            | Self::OtherMethod(_)
+            | Self::Unauthorized
+            | Self::CrossSite
+            | Self::ForeignHost(_)
+            | Self::AddressLimit(_)
+            | Self::PrincipalLimit(..)
+            | Self::Input(_)
+            | Self::Refused(_) => None,
+        }
+    }
+
     /// The answer in the form that the caller asked for.
     pub(super) fn render(&self, form: Form) -> Response {
         let status = self.status();
         let mut response = match form {
-            Form::Plain => reply::json(status, &self.plain()),
-            Form::Document => reply::json_as(PROBLEM_JSON, status, &self.document()),
+            Form::Plain => {
+                let body = Plain {
+                    error: self.plain(),
+                    more: self.more(),
+                };
+                reply::json(status, &body)
+            }
+            Form::Document => {
+                let body = Document {
+                    document: self.document(),
+                    details: self.more(),
+                };
+                reply::json_as(PROBLEM_JSON, status, &body)
+            }
         };
         let headers = response.headers_mut();
         if let Self::OtherMethod(methods) = self

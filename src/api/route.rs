@@ -10,7 +10,7 @@ use crate::policy::{Facility, Verb};
 pub struct Row {
     /// `GET` or `POST`; where it is `GET`, `HEAD` works too.
     pub method: &'static str,
-    /// The path, with `{name}` for a container's short name.
+    /// The path, with `{name}` for a container's short name and `{command}` for one of its commands.
     pub path: &'static str,
     /// What the caller must be or have.
     pub needs: Need,
@@ -48,6 +48,10 @@ pub enum Endpoint {
     Containers,
     /// What one container consumes.
     Stats,
+    /// The commands that can be run in one container.
+    Commands,
+    /// One of them, run.
+    Command,
     /// Something about one container.
     Container(Action),
 }
@@ -144,6 +148,18 @@ pub const ROWS: &[Row] = &[
         "/container/{name}/kill",
         Need::Verb(Verb::Kill),
         Endpoint::Container(Action::Kill),
+    ),
+    row(
+        "GET",
+        "/container/{name}/exec",
+        Need::Verb(Verb::Exec),
+        Endpoint::Commands,
+    ),
+    row(
+        "POST",
+        "/container/{name}/exec/{command}",
+        Need::Verb(Verb::Exec),
+        Endpoint::Command,
     ),
 ];
 

@@ -18,6 +18,7 @@ pub(super) fn line(record: &Record) -> Vec<u8> {
         &mut record.request_id,
         &mut record.principal,
         &mut record.container,
+        &mut record.command,
         &mut record.rule,
         &mut record.error,
     ];
@@ -89,7 +90,7 @@ mod tests {
         };
         let line = String::from_utf8(line(&record)).unwrap();
         let (_, rest) = line.split_once("\"container\":\"").unwrap();
-        assert_eq!(rest.split_once("\",\"decision\"").unwrap().0, expected);
+        assert_eq!(rest.split_once("\",\"command\"").unwrap().0, expected);
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["container"], text, "as it was");
         assert!(!line.trim_end_matches('\n').contains(char::is_control));
@@ -106,6 +107,7 @@ mod tests {
             peer: Some("127.0.0.1:5".to_owned()),
             verb: Some("stop"),
             container: Some("muxer".to_owned()),
+            command: None,
             decision: Some(Decision::Allow),
             rule: Some("containers.muxer.allow (x.toml:1:1)".to_owned()),
             outcome: Some(Outcome::AlreadyStopped),
@@ -116,7 +118,7 @@ mod tests {
         let expected = concat!(
             r#"{"event":"ended","time":"2023-11-14T22:13:20.007Z","request_id":"r1","#,
             r#""revision":"9f86d081884c","principal":"anonymous","peer":"127.0.0.1:5","#,
-            r#""verb":"stop","container":"muxer","decision":"allow","#,
+            r#""verb":"stop","container":"muxer","command":null,"decision":"allow","#,
             r#""rule":"containers.muxer.allow (x.toml:1:1)","outcome":"already_stopped","#,
             r#""status":409,"duration_ms":12,"error":null}"#,
             "\n"

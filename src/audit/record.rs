@@ -24,6 +24,8 @@ pub struct Record {
     pub verb: Option<&'static str>,
     /// Of which container, by its short name as it was asked.
     pub container: Option<String>,
+    /// Which of its commands; absent where none was asked for.
+    pub command: Option<String>,
     /// What was answered before anything happened.
     pub decision: Option<Decision>,
     /// Which rule decided so; of a no, how.
@@ -51,6 +53,7 @@ impl Record {
             peer: None,
             verb: None,
             container: None,
+            command: None,
             decision: None,
             rule: None,
             outcome: None,

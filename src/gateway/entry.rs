@@ -1,6 +1,7 @@
 //! What the audit trail is told: that a change was admitted and what came of it, that a request was refused, and that
 //! the configuration was read again.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Instant, SystemTime};
 
@@ -9,6 +10,7 @@ use tracing::warn;
 use super::{Caller, Failure};
 use crate::audit::{Decision, Event, Outcome, Place, Record, Trail, Unwritten};
 use crate::config::Revision;
+use crate::metrics::Metrics;
 use crate::policy::{ContainerName, Denial, Facility, Operation, Permitted, Principal, Verb};
 use crate::server::Peer;
 
@@ -47,6 +49,30 @@ impl Door {
     }
 }
 
+/// What it takes to tell the trail of something that was admitted, and has not begun.
+#[must_use]
+pub(super) struct Account {
+    pub(super) trail: Trail,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) status_of: fn(Result<(), &Failure>) -> u16,
+    pub(super) admitted: Record,
+}
+
+impl Account {
+    /// Tells the trail, and waits until that is written; to be called before it acts.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Unrecorded`], where the trail is required and has not taken it.
+    pub(super) async fn open(self) -> Result<Entry, Failure> {
+        let opened = Entry::begin(&self.trail, self.admitted, self.status_of).await;
+        if opened.is_err() {
+            self.metrics.unrecorded();
+        }
+        opened
+    }
+}
+
 /// An admitted change whose end the trail has yet to be told. However it comes to be dropped, the trail is told.
 #[must_use]
 pub(super) struct Entry {
@@ -64,7 +90,7 @@ impl Entry {
     /// # Errors
     ///
     /// [`Failure::Unrecorded`], where the trail is required and has not taken it.
-    pub(super) async fn begin(
+    async fn begin(
         trail: &Trail,
         admitted: Record,
         status_of: fn(Result<(), &Failure>) -> u16,
@@ -115,6 +141,10 @@ impl Entry {
             Err(Failure::AlreadyStopped) => Outcome::AlreadyStopped,
             Err(
                 Failure::NotFound(_)
+                | Failure::NotRunning
+                | Failure::NoSuchCommand(_)
+                | Failure::BadParameter(_)
+                | Failure::TookTooLong(_)
                 | Failure::Forbidden { .. }
                 | Failure::FacilityForbidden(_)
                 | Failure::NotRunning

@@ -1,8 +1,11 @@
 //! Why a request was not carried out, in words that know nothing of HTTP.
 
 use std::fmt;
+use std::time::Duration;
 
+use crate::config::BadParameter;
 use crate::engine;
+use crate::engine::Printed;
 use crate::limits::Wait;
 use crate::policy::{ContainerName, Facility, Verb};
 
@@ -26,6 +29,14 @@ pub enum Failure {
     AlreadyStopped,
     /// It has no figures because it does not run.
     NotRunning,
+    /// Something that needs a running container found it otherwise.
+    NotRunning,
+    /// The container has no command of that name. Carries the name as asked.
+    NoSuchCommand(String),
+    /// A parameter of a command is not as it should be.
+    BadParameter(BadParameter),
+    /// A command took longer than it may.
+    TookTooLong(Box<TookTooLong>),
     /// The engine failed, refused or could not be reached.
     Engine(engine::Error),
     /// As many changes as there may be are under way, or wait for their turn on this container.
@@ -43,6 +54,33 @@ pub enum Failure {
     Broken,
 }
 
+/// A command that took longer than it may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TookTooLong {
+    /// In which container.
+    pub container: String,
+    /// Its name.
+    pub command: String,
+    /// How long it may take.
+    pub limit: Duration,
+    /// Whether it may be running still, because nothing in the container could end it.
+    pub is_left_running: bool,
+    /// What it had printed by then.
+    pub printed: Printed,
+}
+
+impl fmt::Display for TookTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limit = humantime::format_duration(self.limit);
+        let end = if self.is_left_running {
+            "may be running still: the container has no means to end it"
+        } else {
+            "was ended"
+        };
+        write!(f, "{} took longer than {limit} and {end}", self.command)
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -56,6 +94,9 @@ impl fmt::Display for Failure {
             Self::AlreadyRunning => f.write_str("Container already running"),
             Self::AlreadyStopped => f.write_str("Container already stopped"),
             Self::NotRunning => f.write_str("Container not running"),
+            Self::NoSuchCommand(name) => write!(f, "Command not found: {name}"),
+            Self::BadParameter(bad) => bad.fmt(f),
+            Self::TookTooLong(told) => told.fmt(f),
             Self::Engine(error) => write!(f, "Docker error: {error}"),
             Self::Busy => f.write_str("Too many changes are under way: try again later"),
             Self::Unrecorded => {

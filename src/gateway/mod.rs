@@ -2,6 +2,7 @@
 
 mod cooldown;
 mod entry;
+mod exec;
 mod failure;
 mod lease;
 mod receipt;
@@ -16,12 +17,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use entry::Door;
-pub use failure::Failure;
+pub use exec::{Asked, Executed};
+pub use failure::{Failure, TookTooLong};
 pub use lease::Credentials;
 pub use receipt::Caller;
 
 use cooldown::Cooldowns;
-use entry::Entry;
+use entry::Account;
 use receipt::Receipt;
 use turn::Turns;
 
@@ -174,9 +176,7 @@ impl Gateway {
         let permitted = self.permit(caller, change, name).await?;
         let Some(place) = self.turns.place(permitted.operation(), name) else {
             let failure = receipt::refused(caller, &permitted);
-            let record = entry::refused(caller, &permitted, &failure);
-            self.note(&record).await;
-            return Err(failure);
+            return Err(self.refuse(caller, &permitted, None, failure).await);
         };
         let settings = caller.config.containers.get(name);
         let cooldown = settings.and_then(|settings| settings.cooldown);
@@ -184,20 +184,16 @@ impl Gateway {
             Ok(mark) => mark,
             Err(wait) => {
                 let failure = receipt::cooling_down(caller, &permitted, wait);
-                let record = entry::refused(caller, &permitted, &failure);
-                self.note(&record).await;
-                return Err(failure);
+                return Err(self.refuse(caller, &permitted, None, failure).await);
             }
         };
-        let (trail, status_of) = (self.trail.clone(), caller.status_of);
-        let admitted = entry::admitted(caller, &permitted);
+        let account = self.account(caller, entry::admitted(caller, &permitted));
         let receipt = Receipt::admitted(caller, &permitted);
-        let (engine, metrics) = (Arc::clone(&self.engine), Arc::clone(&self.metrics));
+        let engine = Arc::clone(&self.engine);
         let run = async move {
-            let entry = match Entry::begin(&trail, admitted, status_of).await {
+            let entry = match account.open().await {
                 Ok(entry) => entry,
                 Err(failure) => {
-                    metrics.unrecorded();
                     if let Some(mark) = mark {
                         mark.take_back();
                     }
@@ -218,14 +214,7 @@ impl Gateway {
             entry.end(answer.as_ref().copied()).await;
             answer
         };
-        // The task is waited for here and, when the caller has gone, by `drain`.
-        match self.changes.spawn(run).await {
-            Ok(answer) => answer,
-            Err(fault) => {
-                tracing::error!(request_id = %caller.request_id, %fault, "a change broke off");
-                Err(Failure::Broken)
-            }
-        }
+        self.to_its_end(caller, run).await
     }
 
     /// Ends every stream, the open ones and those to come: nothing waits for what has no end.
@@ -246,12 +235,65 @@ impl Gateway {
         self.note(&record).await;
     }
 
+    /// The account of something that was admitted, to be opened before it acts.
+    fn account(&self, caller: &Caller, admitted: Record) -> Account {
+        Account {
+            trail: self.trail.clone(),
+            metrics: Arc::clone(&self.metrics),
+            status_of: caller.status_of,
+            admitted,
+        }
+    }
+
+    /// Runs something on a task of its own, to its end, also when nobody waits for the answer any more.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        caller: &Caller,
+        run: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> Result<T, Failure> {
+        // The task is waited for here and, when the caller has gone, by `drain`.
+        match self.changes.spawn(run).await {
+            Ok(answer) => answer,
+            Err(fault) => {
+                tracing::error!(request_id = %caller.request_id, %fault, "a change broke off");
+                Err(Failure::Broken)
+            }
+        }
+    }
+
+    /// Records that the law said yes, and that it is not done all the same.
+    async fn refuse<T: Operation>(
+        &self,
+        caller: &Caller,
+        permitted: &Permitted<T>,
+        command: Option<&str>,
+        failure: Failure,
+    ) -> Failure {
+        let record = Record {
+            command: command.map(ToOwned::to_owned),
+            ..entry::refused(caller, permitted, &failure)
+        };
+        self.note(&record).await;
+        failure
+    }
+
     /// Asks the law, counts what it says, and records a no.
     async fn permit<T: Operation>(
         &self,
         caller: &Caller,
         operation: T,
         name: &ContainerName,
+    ) -> Result<Permitted<T>, Failure> {
+        self.permit_command(caller, operation, name, None).await
+    }
+
+    /// The same where it is about this command of the container, which the record of a no names.
+    async fn permit_command<T: Operation>(
+        &self,
+        caller: &Caller,
+        operation: T,
+        name: &ContainerName,
+        command: Option<&str>,
     ) -> Result<Permitted<T>, Failure> {
         let verb = operation.verb();
         let policy = &caller.config.policy;
@@ -262,7 +304,10 @@ impl Gateway {
             Ok(permitted) => Ok(permitted),
             Err(denial) => {
                 let failure = receipt::denied(caller, verb, name, &denial);
-                let record = entry::denied(caller, verb, name, &denial, &failure);
+                let record = Record {
+                    command: command.map(ToOwned::to_owned),
+                    ..entry::denied(caller, verb, name, &denial, &failure)
+                };
                 self.note(&record).await;
                 Err(failure)
             }

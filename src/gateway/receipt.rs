@@ -150,6 +150,19 @@ pub(super) fn refused<T: Operation>(caller: &Caller, permitted: &Permitted<T>) -
     Failure::Busy
 }
 
+/// Records that the law said yes, and that there is no such command or a parameter of it is not as it should be.
+pub(super) fn bad_command<T: Operation>(
+    caller: &Caller,
+    permitted: &Permitted<T>,
+    failure: &Failure,
+) {
+    let (request_id, revision, principal, peer) = caller.told();
+    let (verb, container) = (permitted.operation().verb(), permitted.container());
+    // Debug form: what a client wrote may hold control characters.
+    let why = failure.to_string();
+    info!(%request_id, %revision, %principal, %peer, %verb, %container, ?why, "refused");
+}
+
 /// Records that the law said yes, and that the container was changed too short a time ago.
 pub(super) fn cooling_down<T: Operation>(
     caller: &Caller,

@@ -34,7 +34,7 @@ struct Queue {
 /// A place among the changes that run, and in a queue where it is one that waits.
 pub(super) struct Place {
     turn: Option<Arc<Semaphore>>,
-    _held: Vec<OwnedSemaphorePermit>,
+    held: Vec<OwnedSemaphorePermit>,
 }
 
 impl Turns {
@@ -50,17 +50,23 @@ impl Turns {
 
     /// Takes a place for a change, first come, first served; `None` where all are taken.
     pub(super) fn place(&self, change: &Change, container: &ContainerName) -> Option<Place> {
-        let mut held = vec![Arc::clone(&self.places).try_acquire_owned().ok()?];
-        let turn = match change {
+        let mut place = self.place_beside()?;
+        match change {
             Change::Start | Change::Stop { .. } | Change::Restart { .. } => {
                 let queue = self.queue(container);
-                held.push(queue.places.try_acquire_owned().ok()?);
-                Some(queue.turn)
+                place.held.push(queue.places.try_acquire_owned().ok()?);
+                place.turn = Some(queue.turn);
             }
             // A kill is what one sends when a stop takes too long; these do not wait for it.
-            Change::Kill { .. } | Change::Pause | Change::Unpause => None,
-        };
-        Some(Place { turn, _held: held })
+            Change::Kill { .. } | Change::Pause | Change::Unpause => {}
+        }
+        Some(place)
+    }
+
+    /// A place for what has no turn to wait for; `None` where all are taken.
+    pub(super) fn place_beside(&self) -> Option<Place> {
+        let held = vec![Arc::clone(&self.places).try_acquire_owned().ok()?];
+        Some(Place { turn: None, held })
     }
 
     fn queue(&self, container: &ContainerName) -> Queue {
