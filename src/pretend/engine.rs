@@ -1,12 +1,15 @@
 //! What all connections share: the containers, the clock, and the fault in force.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use bytes::Bytes;
+use futures_util::{Stream, stream};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::container::Run;
+use super::exec::Next;
 use super::fault::Fault;
 use super::state::{Containers, Outlook};
 
@@ -66,6 +69,33 @@ impl Engine {
                 Outlook::GoesOn => drop(changes.changed().await),
             }
         }
+    }
+
+    /// What a program prints, in frames, until it has ended.
+    pub(super) fn printed(self: Arc<Self>, id: String) -> impl Stream<Item = Bytes> + Send {
+        let changes = self.changes.subscribe();
+        stream::unfold(
+            (self, id, 0, changes),
+            async |(engine, id, place, mut changes)| {
+                loop {
+                    // Seen before the look, so that what changes after it wakes.
+                    changes.mark_unchanged();
+                    let (next, now) =
+                        engine.with(|state, now| (state.next_piece(&id, place, now), now));
+                    match next {
+                        Next::Over => return None,
+                        Next::Piece(bytes, place) => {
+                            return Some((bytes.into(), (engine, id, place, changes)));
+                        }
+                        Next::Not(date) => {
+                            let left = date.duration_since(now).unwrap_or_default();
+                            drop(timeout(left, changes.changed()).await);
+                        }
+                        Next::Never => drop(changes.changed().await),
+                    }
+                }
+            },
+        )
     }
 
     pub(super) fn set_fault(&self, fault: Option<(Fault, String)>) {

@@ -5,6 +5,8 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::container::{Config, Container};
+use super::exec::Wish;
+use super::program::Program;
 use super::refusal::Refusal;
 use super::route::{API_VERSION, MIN_API_VERSION};
 use super::time::{in_words, rfc3339, unix_seconds};
@@ -183,6 +185,74 @@ pub(super) fn read_config(body: &[u8]) -> Result<Config, Refusal> {
             .map_err(|_| wrong("StopTimeout"))?,
     };
     check(config)
+}
+
+/// Reads the body of a request to make a program.
+pub(super) fn read_wish(body: &[u8]) -> Result<Wish, Refusal> {
+    let value = read_body(body)?;
+    if !value.is_object() && !value.is_null() {
+        let kind = if value.is_array() { "array" } else { "value" };
+        let message =
+            format!("json: cannot unmarshal {kind} into Go value of type types.ExecConfig");
+        return Err(Refusal::new(400, message));
+    }
+    let wrong = |key: &str, kind: &str| {
+        let message = format!(
+            "json: cannot unmarshal string into Go struct field ExecConfig.{key} of type {kind}"
+        );
+        Refusal::new(400, message)
+    };
+    let words = |key: &str| {
+        let words = serde_json::from_value::<Option<Vec<String>>>(field(&value, key).clone());
+        words
+            .map(Option::unwrap_or_default)
+            .map_err(|_| wrong(key, "[]string"))
+    };
+    let text = |key: &str| read_text(field(&value, key)).ok_or_else(|| wrong(key, "string"));
+    let flag = |key: &str| field(&value, key).as_bool().unwrap_or_default();
+    if flag("AttachStdin") || flag("Tty") {
+        let message = "the pretend engine gives no program an input or a terminal";
+        return Err(Refusal::new(501, message));
+    }
+    Ok(Wish {
+        program: Program {
+            argv: words("Cmd")?,
+            env: words("Env")?,
+            user: text("User")?,
+            workdir: text("WorkingDir")?,
+            has_shell: true,
+        },
+        stdout: flag("AttachStdout"),
+        stderr: flag("AttachStderr"),
+        privileged: flag("Privileged"),
+    })
+}
+
+/// Reads the body of a request to start a program: only in the foreground and without a terminal.
+pub(super) fn read_start(body: &[u8]) -> Result<(), Refusal> {
+    let value = read_body(body)?;
+    let is_on = |key: &str| field(&value, key) == &Value::Bool(true);
+    if is_on("Detach") || is_on("Tty") {
+        let message = "the pretend engine starts nothing detached or with a terminal";
+        return Err(Refusal::new(501, message));
+    }
+    Ok(())
+}
+
+fn read_body(body: &[u8]) -> Result<Value, Refusal> {
+    let mut values = serde_json::Deserializer::from_slice(body).into_iter();
+    match values.next() {
+        None => Err(Refusal::new(400, "got EOF while reading request body")),
+        Some(Err(_)) => {
+            let first = String::from_utf8_lossy(body)
+                .chars()
+                .next()
+                .unwrap_or_default();
+            let message = format!("invalid character '{first}' looking for beginning of value");
+            Err(Refusal::new(400, message))
+        }
+        Some(Ok(value)) => Ok(value),
+    }
 }
 
 /// Whether anything in the body is about the container itself and not its host or network.

@@ -2,7 +2,7 @@
 //!
 //! It serves the routes that the gateway uses, and those that tests need to set containers up. Status codes, messages
 //! and transitions are dockerd's, compared with a real one by a test; what it cannot imitate it refuses. Its containers
-//! run no programs, see the module on processes for what they do instead. And it can be told to fail, see [`Fault`].
+//! run no programs, see the modules on processes and programs for what they do instead. And it can be told to fail, see [`Fault`].
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -29,11 +29,13 @@ use self::refusal::Refusal;
 mod answer;
 mod container;
 mod engine;
+mod exec;
 mod fault;
 mod filter;
 mod form;
 mod json;
 mod process;
+mod program;
 mod refusal;
 mod route;
 mod serve;

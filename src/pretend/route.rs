@@ -43,6 +43,12 @@ pub(super) enum Route {
     Rename(String),
     Create,
     Remove(String),
+    Top(String),
+    CreateExec(String),
+    /// The text is the id of a program.
+    StartExec(String),
+    /// Likewise.
+    InspectExec(String),
     /// OPTIONS of whatever path.
     Options,
 }
@@ -174,6 +180,17 @@ fn route(method: &Method, path: &str) -> Option<Route> {
         "/containers/create" if method == Method::POST => return Some(Route::Create),
         _ => {}
     }
+    if let Some((id, last)) = path
+        .strip_prefix("/exec/")
+        .and_then(|rest| rest.rsplit_once('/'))
+    {
+        let id = id.to_owned();
+        return match last {
+            "json" if reading => Some(Route::InspectExec(id)),
+            "start" if method == Method::POST => Some(Route::StartExec(id)),
+            _ => None,
+        };
+    }
     let rest = path.strip_prefix("/containers/")?;
     if method == Method::DELETE {
         return Some(Route::Remove(rest.to_owned()));
@@ -184,7 +201,9 @@ fn route(method: &Method, path: &str) -> Option<Route> {
     match last {
         "json" if reading => Some(Route::Inspect(reference)),
         "stats" if reading => Some(Route::Stats(reference)),
+        "top" if reading => Some(Route::Top(reference)),
         _ if method != Method::POST => None,
+        "exec" => Some(Route::CreateExec(reference)),
         "start" => Some(Route::Start(reference)),
         "stop" => Some(Route::Stop(reference)),
         "restart" => Some(Route::Restart(reference)),

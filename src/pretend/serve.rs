@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures_util::stream;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, PRAGMA};
@@ -18,10 +20,12 @@ use super::refusal::Refusal;
 use super::route::{Route, Target, Version};
 use super::signal::Signal;
 use super::state::Done;
-use super::{filter, json, stats};
+use super::{exec, filter, json, stats};
 
 /// The most bytes that the body of a request can have; dockerd has no limit.
 const MAX_BODY: usize = 1 << 20;
+/// The media type of what a program prints.
+const RAW_STREAM: &str = "application/vnd.docker.raw-stream";
 /// The longest body that a start may have: dockerd lets `{}` and the like pass.
 const MAX_START_BODY: usize = 7;
 
@@ -105,6 +109,16 @@ impl Asked<'_> {
             }
             Route::Stats(name) => return self.stats(engine, &name).await,
             Route::Create => return self.create(engine),
+            Route::Top(name) => {
+                let top = engine.with(|state, now| state.top(&name, now))?;
+                return Ok(good(&top));
+            }
+            Route::CreateExec(name) => return self.create_exec(engine, &name),
+            Route::StartExec(id) => return self.start_exec(engine, id),
+            Route::InspectExec(id) => {
+                let exec = engine.with(|state, now| state.inspect_exec(&id, now))?;
+                return Ok(good(&exec));
+            }
             Route::Start(name) => {
                 self.form()?;
                 self.check_start_body()?;
@@ -195,6 +209,26 @@ impl Asked<'_> {
         let id = engine.change(|state, now| state.create(form.get("name"), config, now))?;
         let answer = json!({ "Id": id, "Warnings": [] });
         Ok(json_value(StatusCode::CREATED, &answer))
+    }
+
+    fn create_exec(&self, engine: &Engine, name: &str) -> Result<Response<Body>, Refusal> {
+        self.form()?;
+        self.check_json()?;
+        let wish = json::read_wish(self.body)?;
+        let id = engine.change(|state, _| state.create_exec(name, wish))?;
+        Ok(json_value(StatusCode::CREATED, &json!({ "Id": id })))
+    }
+
+    fn start_exec(&self, engine: &Arc<Engine>, id: String) -> Result<Response<Body>, Refusal> {
+        self.form()?;
+        self.check_json()?;
+        json::read_start(self.body)?;
+        let said = engine.change(|state, now| state.start_exec(&id, now))?;
+        let said = said.map(|words| Bytes::from(exec::framed(1, words.as_bytes())));
+        Ok(match said {
+            Some(words) => streamed(RAW_STREAM, stream::iter([words])),
+            None => streamed(RAW_STREAM, Arc::clone(engine).printed(id)),
+        })
     }
 
     async fn restart(&self, engine: &Engine, name: &str) -> Result<Done, Refusal> {

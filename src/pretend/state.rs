@@ -6,6 +6,7 @@ use std::hash::BuildHasher;
 use std::time::SystemTime;
 
 use super::container::{Config, Container, Run};
+use super::exec::Exec;
 use super::refusal::Refusal;
 use super::signal::Signal;
 
@@ -13,7 +14,8 @@ use super::signal::Signal;
 #[derive(Debug, Default)]
 pub(super) struct Containers {
     by_id: BTreeMap<String, Container>,
-    last_pid: u32,
+    pub(super) last_pid: u32,
+    pub(super) execs: BTreeMap<String, Exec>,
 }
 
 /// What a request did.
@@ -275,6 +277,7 @@ impl Containers {
         }
         let id = container.id.clone();
         self.by_id.remove(&id);
+        self.execs.retain(|_, exec| exec.container != id);
         Ok(Done::Changed)
     }
 
@@ -318,7 +321,7 @@ fn invalid_name(name: &str) -> Refusal {
 }
 
 /// 64 random hexadecimal digits. Each hasher of the standard library has random keys of its own.
-fn random_id() -> String {
+pub(super) fn random_id() -> String {
     let seeds = RandomState::new();
     let parts = [0, 1, 2, 3].map(|part: u8| format!("{:016x}", seeds.hash_one(part)));
     parts.concat()
