@@ -12,7 +12,7 @@ const HEADER: usize = 8;
 pub(super) struct Output {
     stdout: Kept,
     stderr: Kept,
-    max_output: usize,
+    limit: usize,
     next: Next,
 }
 
@@ -43,7 +43,7 @@ impl Output {
         Self {
             stdout: Kept::new(),
             stderr: Kept::new(),
-            max_output,
+            limit: max_output,
             next: Next::Header([0; HEADER], 0),
         }
     }
@@ -70,7 +70,7 @@ impl Output {
                 Next::Piece(_, 0) => self.next = Next::Header([0; HEADER], 0),
                 Next::Piece(stream, left) => {
                     let (of_it, after) = bytes.split_at(left.min(bytes.len()));
-                    let most = self.max_output.max(LEAST);
+                    let most = self.limit.max(LEAST);
                     match stream {
                         Stream::Stdout => self.stdout.add(of_it, most),
                         Stream::Stderr => self.stderr.add(of_it, most),
@@ -88,11 +88,11 @@ impl Output {
         let Self {
             mut stdout,
             mut stderr,
-            max_output,
+            limit,
             ..
         } = self;
-        stdout.cut(max_output);
-        stderr.cut(max_output);
+        stdout.cut(limit);
+        stderr.cut(limit);
         let is_truncated = stdout.is_cut || stderr.is_cut;
         (stdout.text(), stderr.text(), is_truncated)
     }
@@ -215,7 +215,7 @@ mod tests {
         check(&frame(1, b"abcde"), 4, Some(("abcd", "", true)));
         let both = [frame(2, b"12345"), frame(1, b"abc")].concat();
         check(&both, 4, Some(("abc", "1234", true)));
-        let much = frame(1, &[b'y'; 50_000]);
+        let much = frame(1, &vec![b'y'; 50_000]);
         check(&much, 2000, Some((&"y".repeat(2000), "", true)));
     }
 
@@ -236,7 +236,7 @@ mod tests {
         let mut output = Output::new(10);
         output.take(&[1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]).unwrap();
         for _ in 0..100 {
-            output.take(&[b'y'; 65536]).unwrap();
+            output.take(&vec![b'y'; 65536]).unwrap();
         }
         assert!(output.stdout.bytes.capacity() <= 4096);
     }

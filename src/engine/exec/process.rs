@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bollard::exec::CreateExecOptions;
-use bytes::Bytes;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -166,14 +165,11 @@ impl Process {
         let Some(upstream) = &mut self.upstream else {
             return Ok(());
         };
-        let piece: Option<Result<Bytes, Error>> = upstream.chunk().await;
-        match piece {
-            Some(piece) => self.output.take(&piece?),
-            None => {
-                self.upstream = None;
-                Ok(())
-            }
+        if let Some(piece) = upstream.chunk().await {
+            return self.output.take(&piece?);
         }
+        self.upstream = None;
+        Ok(())
     }
 
     /// Takes what a program that has ended printed before. What it has started may print for ever.

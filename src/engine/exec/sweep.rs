@@ -116,7 +116,7 @@ impl Engine {
         run: &Run,
         marker: &Marker,
     ) -> bool {
-        let sweeping = timeout(LIMIT, self.sweep(found, run, marker));
+        let sweeping = timeout(LIMIT, Box::pin(self.sweep(found, run, marker)));
         let is_clean = process.read_until(sweeping).await.unwrap_or(false);
         // What was killed is gone in a moment; what was not will not go now.
         let patience = if is_clean { GOING } else { Duration::ZERO };
@@ -139,7 +139,7 @@ impl Engine {
     /// Ends what has the marker, where it is not known what came of its start.
     pub(super) async fn sweep_blindly(&self, found: &Inspected, run: &Run, marker: &Marker) {
         // Whoever waits is told what went wrong, and that is not this.
-        let _is_clean = timeout(LIMIT, self.sweep(found, run, marker)).await;
+        let _is_clean = timeout(LIMIT, Box::pin(self.sweep(found, run, marker))).await;
     }
 
     /// Ends what has the marker; answers whether nothing that has it was seen in the end.
