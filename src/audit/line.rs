@@ -135,8 +135,8 @@ mod tests {
         let expected = concat!(
             r#"{"event":"reload_failed","time":"1970-01-01T00:00:00.000Z","request_id":null,"#,
             r#""revision":null,"principal":null,"peer":null,"verb":null,"container":null,"#,
-            r#""decision":null,"rule":null,"outcome":null,"status":null,"duration_ms":null,"#,
-            r#""error":null}"#,
+            r#""command":null,"decision":null,"rule":null,"outcome":null,"status":null,"#,
+            r#""duration_ms":null,"error":null}"#,
             "\n"
         );
         assert_eq!(String::from_utf8(line(&record)).unwrap(), expected);

@@ -70,7 +70,7 @@ impl Containers {
         mut wish: Wish,
     ) -> Result<String, Refusal> {
         let container = self.find(reference)?;
-        let run = running(container)?;
+        let run = running(container, reference)?;
         if wish.program.argv.is_empty() {
             return Err(Refusal::new(400, "No exec command specified"));
         }
@@ -94,7 +94,7 @@ impl Containers {
     ) -> Result<Option<String>, Refusal> {
         let exec = self.exec(id)?;
         let container = self.find(&exec.container)?;
-        let run = running(container)?;
+        let run = running(container, &container.id)?;
         if run != exec.run {
             return Err(no_such(id));
         }
@@ -335,14 +335,13 @@ pub(super) fn framed(number: u8, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The process of a container in which something can be run.
-fn running(container: &Container) -> Result<u32, Refusal> {
+fn running(container: &Container, reference: &str) -> Result<u32, Refusal> {
     let process = container
         .process
         .as_ref()
         .ok_or_else(|| container.not_running())?;
     if process.paused {
-        let id = &container.id;
-        let message = format!("Container {id} is paused, unpause the container before exec");
+        let message = format!("Container {reference} is paused, unpause the container before exec");
         return Err(Refusal::new(409, message));
     }
     Ok(process.pid)

@@ -13,7 +13,7 @@ use crate::http::connect;
 use crate::running::{begin_to_stop, slow_to_stop, wait};
 use crate::stage::{Stage, on_each_engine};
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "event",
     "time",
     "request_id",
@@ -22,6 +22,7 @@ const KEYS: [&str; 14] = [
     "peer",
     "verb",
     "container",
+    "command",
     "decision",
     "rule",
     "outcome",
@@ -155,7 +156,7 @@ fn check_whole(records: &[Value], request_id: &str) {
     let [admitted, ended] = records else {
         panic!("{records:?}")
     };
-    for key in &KEYS[2..10] {
+    for key in &KEYS[2..11] {
         assert_eq!(admitted[key], ended[key], "{key}");
     }
     assert_eq!(admitted["request_id"], request_id);
@@ -172,7 +173,7 @@ fn check_whole(records: &[Value], request_id: &str) {
         (24, true)
     );
     assert!(admitted["time"].as_str() <= ended["time"].as_str());
-    assert_eq!(said(admitted, &KEYS[10..]), json!([null, null, null, null]));
+    assert_eq!(said(admitted, &KEYS[11..]), json!([null, null, null, null]));
     assert!(
         ended["duration_ms"].is_u64() && ended["error"].is_null(),
         "{ended}"

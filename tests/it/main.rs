@@ -25,6 +25,7 @@ mod ctl_answers;
 mod door;
 mod engine_tls;
 mod engines;
+mod exec;
 mod faults;
 mod framing;
 mod gateway;

@@ -33,7 +33,8 @@ fn tables(more: &str) -> String {
     let mut text = String::from(
         r#"
 [containers.a]
-allow = ["status", "stats", "start", "stop", "restart", "pause", "unpause", "kill"]
+allow = ["status", "start", "stop", "restart", "pause", "unpause", "kill", "stats", "exec"]
+exec.probe = { argv = ["true"] }
 [containers.b]
 allow = ["status", "start"]
 [containers.mute]
@@ -41,7 +42,7 @@ allow = ["restart"]
 [roles.viewer]
 allow = ["status", "logs", "stats"]
 [roles.operator]
-allow = ["status", "start", "stop", "restart", "pause", "unpause", "kill"]
+allow = ["status", "start", "stop", "restart", "pause", "unpause", "kill", "exec"]
 containers = ["a"]
 [roles.starter]
 allow = ["start"]
@@ -100,7 +101,13 @@ const VIEWER: May = May::Do(&[("a", &[Verb::Status, Verb::Stats]), ("b", &[Verb:
 
 const CAREFUL: May = May::Do(&[(
     "a",
-    &[Verb::Status, Verb::Start, Verb::Pause, Verb::Unpause],
+    &[
+        Verb::Status,
+        Verb::Start,
+        Verb::Pause,
+        Verb::Unpause,
+        Verb::Exec,
+    ],
 )]);
 
 const OPERATOR: May = May::Do(&[(
@@ -113,6 +120,7 @@ const OPERATOR: May = May::Do(&[(
         Verb::Pause,
         Verb::Unpause,
         Verb::Kill,
+        Verb::Exec,
     ],
 )]);
 
@@ -193,6 +201,7 @@ fn check_asked(
 ) {
     for container in ["a", "b", "mute", "hidden"] {
         let path = row.path.replace("{name}", container);
+        let path = path.replace("{command}", "probe");
         let answer = ask(row.method, &path);
         let reached = stage.record.take();
         let who = format!(
@@ -320,7 +329,7 @@ fn what_each_caller_is_shown() {
             stage.running(name);
         }
         let all = [
-            "status", "start", "stop", "restart", "pause", "unpause", "kill",
+            "status", "start", "stop", "restart", "pause", "unpause", "kill", "exec",
         ];
         for (name, roles, containers, listed) in [
             (
@@ -344,7 +353,7 @@ fn what_each_caller_is_shown() {
             (
                 "careful",
                 json!(["careful", "operator"]),
-                json!({"a": ["status", "start", "pause", "unpause"]}),
+                json!({"a": ["status", "start", "pause", "unpause", "exec"]}),
                 &["a"][..],
             ),
             (
@@ -391,17 +400,23 @@ fn hidden_is_as_if_it_were_not_there() {
             answer.body = answer.body.replace(name, "NAME");
             format!("{answer:?}")
         };
-        for (method, rest) in [("GET", ""), ("GET", "/status"), ("HEAD", "")] {
+        for (method, rest) in [
+            ("GET", ""),
+            ("GET", "/status"),
+            ("GET", "/exec"),
+            ("HEAD", ""),
+        ] {
             let hidden = ask(method, "mute", rest);
             assert_eq!(hidden, ask(method, "unmanaged", rest));
             assert_eq!(hidden, ask(method, "nowhere", rest));
         }
-        for verb in CHANGES {
-            let rest = format!("/{verb}");
-            let hidden = ask("POST", "mute", &rest);
+        let changes = CHANGES.map(|verb| format!("/{verb}"));
+        for rest in changes.into_iter().chain(["/exec/probe".to_owned()]) {
+            let rest = rest.as_str();
+            let hidden = ask("POST", "mute", rest);
             assert!(hidden.contains("status: 404"), "{hidden}");
-            assert_eq!(hidden, ask("POST", "unmanaged", &rest));
-            assert_eq!(hidden, ask("POST", "nowhere", &rest));
+            assert_eq!(hidden, ask("POST", "unmanaged", rest));
+            assert_eq!(hidden, ask("POST", "nowhere", rest));
         }
         assert_eq!(stage.record.take(), Vec::<String>::new());
     });

@@ -1,6 +1,6 @@
 //! Every row of the endpoint table and of the error table, to the exact JSON.
 
-use relayer_controller::api::{Endpoint, Need, ROWS};
+use relayer_controller::api::{Endpoint, Need, ROWS, Row};
 use relayer_controller::policy::Verb;
 use serde_json::json;
 
@@ -9,7 +9,8 @@ use crate::stage::{Stage, on_each_engine};
 
 const EVERYTHING: &str = r#"
 [containers.a]
-allow = ["status", "stats", "start", "stop", "restart", "pause", "unpause", "kill"]
+allow = ["status", "start", "stop", "restart", "pause", "unpause", "kill", "stats", "exec"]
+exec.probe = { argv = ["true"] }
 [containers.b]
 allow = ["status", "start"]
 [containers.c]
@@ -17,6 +18,12 @@ allow = ["status"]
 [containers.mute]
 allow = ["restart"]
 "#;
+
+/// The path of a row for this container, and for the command that one of them has.
+fn path(row: &Row, container: &str) -> String {
+    let path = row.path.replace("{name}", container);
+    path.replace("{command}", "probe")
+}
 
 #[test]
 fn status_of_one_and_of_all() {
@@ -116,7 +123,7 @@ fn the_whole_view() {
         let expected = json!({"container": "a", "status": "created", "running": false, "health": null,
             "image": "busybox:latest", "created_at": stage.engine.inspect(&a)["Created"], "started_at": null,
             "finished_at": null, "exit_code": null, "oom_killed": false, "restart_count": 0,
-            "verbs": ["status", "start", "stop", "restart", "pause", "unpause", "kill", "stats"]});
+            "verbs": ["status", "start", "stop", "restart", "pause", "unpause", "kill", "stats", "exec"]});
         assert_eq!(fresh, expected, "{}", stage.kind);
 
         stage.post("/container/a/start");
@@ -152,7 +159,7 @@ fn who_am_i() {
         let revision = whoami.as_object_mut().unwrap().remove("revision").unwrap();
         assert_eq!(revision.as_str().unwrap().len(), 12);
         let expected = json!({"principal": "anonymous", "roles": [], "containers": {
-            "a": ["status", "start", "stop", "restart", "pause", "unpause", "kill", "stats"],
+            "a": ["status", "start", "stop", "restart", "pause", "unpause", "kill", "stats", "exec"],
             "b": ["status", "start"], "c": ["status"], "mute": ["restart"]}});
         assert_eq!(whoami, expected);
     });
@@ -202,6 +209,18 @@ fn errors() {
                 "/container/b/stop",
                 403,
                 "Forbidden: stop is not allowed on b",
+            ),
+            (
+                "POST",
+                "/container/b/exec/probe",
+                403,
+                "Forbidden: exec is not allowed on b",
+            ),
+            (
+                "POST",
+                "/container/a/exec/nope",
+                404,
+                "Command not found: nope",
             ),
             (
                 "POST",
@@ -296,7 +315,7 @@ fn head_wherever_get() {
     on_each_engine(EVERYTHING, |stage| {
         stage.running("a");
         for row in ROWS.iter().filter(|row| row.method == "GET") {
-            let path = row.path.replace("{name}", "a");
+            let path = path(row, "a");
             let (get, head) = (stage.get(&path), http::ask(stage.address, "HEAD", &path));
             assert_eq!((head.status, head.body.as_str()), (200, ""), "{path}");
             // Each look at the metrics is one more request, see `metrics`; and what a container consumes changes.
@@ -345,7 +364,7 @@ fn other_sites_change_nothing() {
         ];
         for headers in foreign {
             for row in ROWS.iter().filter(|row| row.method == "POST") {
-                let path = row.path.replace("{name}", "a");
+                let path = path(row, "a");
                 let answer = http::ask_with(stage.address, "POST", &path, headers, "");
                 let error =
                     r#"{"error":"Forbidden: a page of another site cannot change anything"}"#;
@@ -377,7 +396,7 @@ fn every_row_has_a_test_of_its_refusal() {
                 continue;
             };
             let refused_on = if verb == Verb::Status { "mute" } else { "c" };
-            let path = row.path.replace("{name}", refused_on);
+            let path = path(row, refused_on);
             let answer = http::ask(stage.address, row.method, &path);
             if row.path.contains("{name}") {
                 let error =
@@ -390,11 +409,7 @@ fn every_row_has_a_test_of_its_refusal() {
                     answer.body
                 );
             }
-            let hidden = http::ask(
-                stage.address,
-                row.method,
-                &row.path.replace("{name}", "hidden"),
-            );
+            let hidden = http::ask(stage.address, row.method, &self::path(row, "hidden"));
             assert!(
                 hidden.status == 404 || !row.path.contains("{name}"),
                 "{path}"

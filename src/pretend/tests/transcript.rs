@@ -4,16 +4,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::{env, fs};
 
+use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::{A_MOMENT, Client, PATIENCE, pretend};
+use super::{A_MOMENT, Client, PATIENCE, pretend, view};
 
 /// Requests, each followed by its indented answer, as a real dockerd 20.10.24 gave it.
 ///
-/// `BEGIN` leaves a request running until `JOIN`, `HANG-UP` leaves it for good, `AWAIT` waits for a process.
+/// `EXEC` makes a program in a container, starts it and looks at it, and `AGAIN` starts it once more. `BEGIN` leaves a request running until `JOIN`, `HANG-UP` leaves it for good, `AWAIT` waits for a process.
 /// To write it anew, name a file in `PRETEND_TRANSCRIPT`.
 const TRANSCRIPT: &str = include_str!("transcript.txt");
 
@@ -43,6 +44,7 @@ impl Client {
     async fn play(&self) -> String {
         let mut written = String::new();
         let mut begun: Option<JoinHandle<String>> = None;
+        let mut made = String::new();
         for line in TRANSCRIPT.lines().filter(|line| !line.starts_with(' ')) {
             written.extend([line, "\n"]);
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -66,6 +68,15 @@ impl Client {
                     sleep(A_MOMENT).await;
                     continue;
                 }
+                "EXEC" => {
+                    made = self.make(rest).await;
+                    format!(
+                        "{}\n    {}",
+                        self.start(&made).await,
+                        self.look(&made).await
+                    )
+                }
+                "AGAIN" => self.start(&made).await,
                 "JOIN" => begun.take().unwrap().await.unwrap(),
                 _ => self.ask(line).await,
             };
@@ -74,9 +85,44 @@ impl Client {
         written
     }
 
+    /// Makes a program, and answers its id.
+    async fn make(&self, rest: &str) -> String {
+        let (container, config) = rest.split_once(' ').unwrap();
+        let request = self.request(&format!("POST /containers/{container}/exec {config}"));
+        let answer = String::from_utf8(self.exchange(&request).await).unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let made: Value = serde_json::from_str(body).unwrap();
+        made["Id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{answer}"))
+            .to_owned()
+    }
+
+    /// Starts a program, and answers what it prints.
+    async fn start(&self, id: &str) -> String {
+        let line = format!("POST /exec/{id}/start {{\"Detach\":false,\"Tty\":false}}");
+        view::printed(&self.exchange(&self.request(&line)).await).replace(id, "ID")
+    }
+
+    /// What the engine says of a program that ends.
+    async fn look(&self, id: &str) -> String {
+        let path = format!("/exec/{id}/json");
+        let mut told: Value = self.get(&path).await;
+        // dockerd may close the output first.
+        while told["Running"] == true {
+            sleep(Duration::from_millis(5)).await;
+            told = self.get(&path).await;
+        }
+        assert_eq!(told["ContainerID"].as_str().unwrap().len(), 64);
+        told["ContainerID"] = "ID".into();
+        told["ID"] = "ID".into();
+        told["Pid"] = (told["Pid"] != 0).into();
+        told.to_string()
+    }
+
     /// Removes what a play that broke off has left.
     async fn clean_up(&self) {
-        for name in ["a", "b", "c", "s", "t"] {
+        for name in ["a", "b", "c", "e", "s", "t"] {
             let line = format!("DELETE /containers/PRT-{name}?force=1");
             self.ask(&line).await;
         }

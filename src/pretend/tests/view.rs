@@ -30,6 +30,42 @@ pub(super) fn view(answer: &[u8]) -> String {
     format!("{status} {shown}{notes}").trim_end().to_owned()
 }
 
+/// What a program prints, out of the engine's frames: each with the number of its stream.
+pub(super) fn printed(answer: &[u8]) -> String {
+    let end = b"\r\n\r\n";
+    let head_ends = answer
+        .windows(end.len())
+        .position(|four| four == end)
+        .unwrap()
+        + end.len();
+    let (head, body) = answer.split_at(head_ends);
+    let head = String::from_utf8_lossy(head).to_lowercase();
+    if !head.starts_with("http/1.1 200") {
+        return view(answer);
+    }
+    assert!(
+        head.contains("content-type: application/vnd.docker.raw-stream"),
+        "{head}"
+    );
+    let body = if head.contains("transfer-encoding: chunked") {
+        unchunked(body)
+    } else {
+        body.to_vec()
+    };
+    let (mut shown, mut rest) = (String::new(), body.as_slice());
+    while let Some((header, after)) = rest.split_first_chunk::<8>() {
+        let [stream, 0, 0, 0, length @ ..] = header else {
+            panic!("{body:?}")
+        };
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap();
+        let (piece, after) = after.split_at(length);
+        shown += &format!("{stream}:{:?} ", String::from_utf8_lossy(piece));
+        rest = after;
+    }
+    assert_eq!(rest, b"");
+    shown.trim_end().to_owned()
+}
+
 fn view_json(value: &Value) -> String {
     if let Some(list) = value.as_array() {
         let one = |container: &Value| {
@@ -50,7 +86,15 @@ fn view_json(value: &Value) -> String {
     if let Some(message) = value["message"].as_str() {
         return without_ids(message);
     }
-    if value["Warnings"].is_array() {
+    if let Some(processes) = value["Processes"].as_array() {
+        let words = processes.iter().map(|row| row[7].as_str().unwrap());
+        return format!(
+            "{} {}",
+            value["Titles"],
+            words.collect::<Vec<_>>().join(", ")
+        );
+    }
+    if value["Id"].is_string() && value["State"].is_null() {
         assert_eq!(value["Id"].as_str().unwrap().len(), 64);
         return "created".to_owned();
     }
@@ -113,6 +157,17 @@ fn without_ids(text: &str) -> String {
         }
     };
     words.map(word).collect()
+}
+
+fn unchunked(mut body: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    while let Some(at) = body.windows(2).position(|two| two == b"\r\n") {
+        let length = str::from_utf8(&body[..at]).unwrap();
+        let length = usize::from_str_radix(length, 16).unwrap();
+        whole.extend_from_slice(&body[at + 2..at + 2 + length]);
+        body = &body[at + 4 + length..];
+    }
+    whole
 }
 
 fn unchunk(mut body: &str) -> String {
