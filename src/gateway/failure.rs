@@ -27,8 +27,6 @@ pub enum Failure {
     AlreadyRunning,
     /// A stop found it stopped.
     AlreadyStopped,
-    /// It has no figures because it does not run.
-    NotRunning,
     /// Something that needs a running container found it otherwise.
     NotRunning,
     /// The container has no command of that name. Carries the name as asked.
