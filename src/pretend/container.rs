@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use serde_json::{Map, Value};
+
 use super::process::Process;
 use super::refusal::Refusal;
 use super::signal::Signal;
 
 /// The label with the milliseconds that a container's process takes to leave after SIGTERM.
 pub(super) const STOP_DELAY: &str = "pretend.stop-delay";
+/// The label with the exit code of a process that leaves by itself, and after how many milliseconds, such as `1:200`.
+const EXIT: &str = "pretend.exit";
 /// How long a stop waits before it kills, in seconds, when neither the caller nor the container says.
 const DEFAULT_GRACE: i64 = 10;
 
@@ -33,6 +37,7 @@ pub(super) struct Config {
     pub(super) labels: BTreeMap<String, String>,
     /// In seconds; negative for ever.
     pub(super) stop_timeout: Option<i64>,
+    pub(super) healthcheck: Option<Map<String, Value>>,
 }
 
 /// One run of one container.
@@ -70,7 +75,7 @@ impl Container {
 
     /// Starts a process.
     pub(super) fn run(&mut self, pid: u32, now: SystemTime) {
-        self.process = Some(Process::new(pid));
+        self.process = Some(Process::new(pid, self.exit(now)));
         self.started = Some(now);
         self.exit_code = 0;
     }
@@ -90,6 +95,13 @@ impl Container {
             process.terminate(now, delay);
         }
         Ok(())
+    }
+
+    /// When its process leaves by itself, and with which code.
+    fn exit(&self, now: SystemTime) -> Option<(SystemTime, u8)> {
+        let (code, after) = self.config.labels.get(EXIT)?.split_once(':')?;
+        let at = now.checked_add(Duration::from_millis(after.parse().ok()?))?;
+        Some((at, code.parse().ok()?))
     }
 
     fn stop_delay(&self) -> Duration {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::container::{Config, Container};
 use super::exec::Wish;
 use super::program::Program;
+use super::health;
 use super::refusal::Refusal;
 use super::route::{API_VERSION, MIN_API_VERSION};
 use super::time::{in_words, rfc3339, unix_seconds};
@@ -44,7 +45,7 @@ pub(super) fn version() -> Value {
 }
 
 /// A container as `docker inspect` shows it.
-pub(super) fn inspect(container: &Container) -> Value {
+pub(super) fn inspect(container: &Container, now: SystemTime) -> Value {
     let (path, arguments) = container
         .config
         .command
@@ -55,7 +56,7 @@ pub(super) fn inspect(container: &Container) -> Value {
         "Created": rfc3339(Some(container.created)),
         "Path": path,
         "Args": arguments,
-        "State": state(container),
+        "State": state(container, now),
         "Image": IMAGE_ID,
         "Name": format!("/{}", container.name),
         "RestartCount": 0,
@@ -76,9 +77,9 @@ pub(super) fn inspect(container: &Container) -> Value {
     })
 }
 
-fn state(container: &Container) -> Value {
+fn state(container: &Container, now: SystemTime) -> Value {
     let process = container.process.as_ref();
-    json!({
+    let mut state = json!({
         "Status": container.status(),
         "Running": process.is_some(),
         "Paused": container.is_paused(),
@@ -90,7 +91,12 @@ fn state(container: &Container) -> Value {
         "Error": "",
         "StartedAt": rfc3339(container.started),
         "FinishedAt": rfc3339(container.finished),
-    })
+    });
+    if let (Some(word), Some(state)) = (health::word(container, now), state.as_object_mut()) {
+        let health = json!({ "Status": word, "FailingStreak": 0, "Log": [] });
+        state.insert("Health".to_owned(), health);
+    }
+    state
 }
 
 fn config(container: &Container) -> Value {
@@ -109,6 +115,9 @@ fn config(container: &Container) -> Value {
     });
     if let (Some(seconds), Some(config)) = (container.config.stop_timeout, config.as_object_mut()) {
         config.insert("StopTimeout".to_owned(), seconds.into());
+    }
+    if let (Some(check), Some(config)) = (health::check(container), config.as_object_mut()) {
+        config.insert("Healthcheck".to_owned(), check.into());
     }
     config
 }
@@ -139,13 +148,17 @@ fn status_line(container: &Container, now: SystemTime) -> String {
     };
     match (&container.process, container.finished) {
         (Some(process), _) if process.paused => format!("Up {} (Paused)", ago(container.started)),
-        (Some(_), _) => format!("Up {}", ago(container.started)),
+        (Some(_), _) => match health::word(container, now) {
+            None => format!("Up {}", ago(container.started)),
+            Some("starting") => format!("Up {} (health: starting)", ago(container.started)),
+            Some(word) => format!("Up {} ({word})", ago(container.started)),
+        },
         (None, None) => "Created".to_owned(),
         (None, finished) => format!("Exited ({}) {} ago", container.exit_code, ago(finished)),
     }
 }
 
-/// Reads the body of a create request: the image, the command, the labels and the stop timeout.
+/// Reads the body of a create request: the image, the command, the labels, the stop timeout and the health check.
 ///
 /// All else in it is ignored: what it would set up has no effect on a pretend process. Where the body is no JSON, the
 /// status is dockerd's and the words are not.
@@ -183,6 +196,8 @@ pub(super) fn read_config(body: &[u8]) -> Result<Config, Refusal> {
             .unwrap_or_default(),
         stop_timeout: serde_json::from_value(field(&value, "StopTimeout").clone())
             .map_err(|_| wrong("StopTimeout"))?,
+        healthcheck: serde_json::from_value(field(&value, "Healthcheck").clone())
+            .map_err(|_| wrong("Healthcheck"))?,
     };
     check(config)
 }

@@ -33,6 +33,7 @@ mod exec;
 mod fault;
 mod filter;
 mod form;
+mod health;
 mod json;
 mod process;
 mod program;
@@ -90,8 +91,9 @@ impl Pretend {
     }
 
     /// Adds a container with these labels, and answers its id. The label `pretend.stop-delay` says how many
-    /// milliseconds its process takes to leave after SIGTERM, and `pretend.cpu` how much of one processor it uses, in
-    /// percent.
+    /// milliseconds its process takes to leave after SIGTERM; `pretend.exit=1:200` that it leaves with 1 after 200
+    /// milliseconds by itself; `pretend.health=healthy:500` what its health check comes to, and when; and `pretend.cpu` how
+    /// much of one processor it uses, in percent.
     ///
     /// # Errors
     ///
@@ -106,6 +108,7 @@ impl Pretend {
             command: vec!["pretend".to_owned()],
             labels,
             stop_timeout: None,
+            healthcheck: None,
         };
         let added = self.0.engine.change(|state, now| {
             let id = state.create(name, config, now)?;

@@ -2,7 +2,7 @@
 //!
 //! It is a well-behaved program that runs as process 1: it exits with 0 on SIGTERM, at once or after the delay that
 //! its container's label asks for; SIGKILL ends it with 137; any other signal (SIGSTOP and the container's own
-//! `StopSignal` too) does nothing. Frozen, it makes no progress, but its clock goes on. Nobody has to run it: whoever
+//! `StopSignal` too) does nothing. Where a label says so, it leaves by itself. Frozen, it makes no progress, but its clock goes on. Nobody has to run it: whoever
 //! looks first lets happen what was due.
 
 use std::time::{Duration, SystemTime};
@@ -22,6 +22,8 @@ pub(super) struct Process {
     /// A restart waits for its end, and nothing that a client does can call that off.
     pub(super) start_again: bool,
     leaves_at: Option<SystemTime>,
+    /// When it leaves by itself, and with which code.
+    exits: Option<(SystemTime, u8)>,
     killed_at: Option<SystemTime>,
 }
 
@@ -33,7 +35,7 @@ pub(super) struct End {
 }
 
 impl Process {
-    pub(super) const fn new(pid: u32) -> Self {
+    pub(super) const fn new(pid: u32, exits: Option<(SystemTime, u8)>) -> Self {
         Self {
             pid,
             paused: false,
@@ -41,6 +43,7 @@ impl Process {
             frozen_for: Duration::ZERO,
             start_again: false,
             leaves_at: None,
+            exits,
             killed_at: None,
         }
     }
@@ -73,17 +76,20 @@ impl Process {
         self.frozen_at = None;
         self.paused = false;
         self.leaves_at = self.leaves_at.map(|date| date.max(now));
+        self.exits = self.exits.map(|(date, code)| (date.max(now), code));
     }
 
     /// How it is going to end.
     pub(super) fn end(&self) -> Option<End> {
         let leaves = self
             .leaves_at
-            .filter(|_| !self.paused)
-            .map(|at| (at, EXIT_CLEAN));
+            .map(|at| (at, EXIT_CLEAN))
+            .into_iter()
+            .chain(self.exits)
+            .filter(|_| !self.paused);
         let killed = self.killed_at.map(|at| (at, EXIT_KILLED));
         // Equal dates go to the clean exit, as they nearly always do for `stop?t=0` on a real engine.
-        let (at, exit_code) = leaves.into_iter().chain(killed).min()?;
+        let (at, exit_code) = leaves.chain(killed).min()?;
         Some(End { at, exit_code })
     }
 }

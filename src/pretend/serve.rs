@@ -104,7 +104,10 @@ impl Asked<'_> {
             Route::Options => return Ok(empty(StatusCode::OK)),
             Route::List => return self.list(engine),
             Route::Inspect(name) => {
-                let found = engine.with(|state, _| state.find(&name).map(json::inspect));
+                let found = engine.with(|state, now| {
+                    let found = state.find(&name);
+                    found.map(|container| json::inspect(container, now))
+                });
                 return found.map(|value| good(&value));
             }
             Route::Stats(name) => return self.stats(engine, &name).await,

@@ -19,6 +19,10 @@ mod view;
 const TRAP: &str = r#"{"Image":"busybox:latest","Labels":{"prt":"yes"},"Cmd":["/bin/sh","-c","trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done"]}"#;
 /// Leaves five seconds after SIGTERM.
 const SLOW: &str = r#"{"Image":"busybox:latest","Labels":{"pretend.stop-delay":"5000"},"Cmd":["/bin/sh","-c","trap 'sleep 5; exit 0' TERM; while :; do sleep 1 & wait $!; done"]}"#;
+/// Becomes healthy half a second after its start.
+const HEALTHY: &str = r#"{"Image":"busybox:latest","Labels":{"pretend.health":"healthy:500"},"Cmd":["/bin/sh","-c","trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done"],"Healthcheck":{"Test":["CMD-SHELL","true"],"Interval":500000000}}"#;
+/// Leaves with 3 half a second after its start.
+const DYING: &str = r#"{"Image":"busybox:latest","Labels":{"pretend.exit":"3:500"},"Cmd":["/bin/sh","-c","sleep 0.5; exit 3"]}"#;
 /// How long anything but a stop may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a real process needs to set its trap, or to get a signal: nothing tells when it has.
@@ -69,6 +73,8 @@ impl Client {
         let body = match words.next() {
             Some("TRAP") => TRAP,
             Some("SLOW") => SLOW,
+            Some("HEALTHY") => HEALTHY,
+            Some("DYING") => DYING,
             other => other.unwrap_or_default(),
         };
         let length = body.len();

@@ -122,7 +122,7 @@ impl Client {
 
     /// Removes what a play that broke off has left.
     async fn clean_up(&self) {
-        for name in ["a", "b", "c", "e", "s", "t"] {
+        for name in ["a", "b", "c", "e", "h", "s", "t", "x"] {
             let line = format!("DELETE /containers/PRT-{name}?force=1");
             self.ask(&line).await;
         }

@@ -102,9 +102,13 @@ fn view_json(value: &Value) -> String {
         return view_stats(value);
     }
     let state = &value["State"];
+    let health = state.get("Health").map_or_else(String::new, |health| {
+        let test = &value["Config"]["Healthcheck"]["Test"];
+        format!(" health={} check={test}", health["Status"])
+    });
     let ever = |key: &str| state[key] != "0001-01-01T00:00:00Z";
     format!(
-        "{} {} running={} paused={} pid={} exit={} started={} finished={} config={} cmd={}",
+        "{} {} running={} paused={} pid={} exit={} started={} finished={} config={} cmd={}{health}",
         value["Name"],
         state["Status"],
         state["Running"],
