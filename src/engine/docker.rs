@@ -291,7 +291,10 @@ impl Engine {
 
     /// The containers whose names contain this text, by name. They may be more: to the engine `.` is any character. One
     /// of which the engine does not say what it should has `None`, and matters only to whoever asks for it.
-    async fn listing(&self, text: &str) -> Result<HashMap<String, Option<Listed>>, Error> {
+    pub(super) async fn listing(
+        &self,
+        text: &str,
+    ) -> Result<HashMap<String, Option<Listed>>, Error> {
         let filters = HashMap::from([("name".to_owned(), vec![text.to_owned()])]);
         let options = ListContainersOptions {
             all: true,
@@ -370,8 +373,8 @@ impl Engine {
 
 /// One container in a listing.
 #[derive(Clone)]
-struct Listed {
-    id: ContainerId,
+pub(super) struct Listed {
+    pub(super) id: ContainerId,
     state: State,
 }
 

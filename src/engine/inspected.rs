@@ -4,7 +4,7 @@ use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummaryStateEnum, HealthStatusEnum,
 };
 
-use super::{ContainerId, Error, State, Status, View};
+use super::{ContainerId, Error, Phase, State, Status, View};
 
 /// How the engine writes a time that never was.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -77,6 +77,28 @@ impl Inspected {
     pub(super) fn writable_layer(&self) -> Option<&str> {
         let driver = self.response.graph_driver.as_ref()?;
         driver.data.get("UpperDir").map(String::as_str)
+    }
+
+    /// How far it has come.
+    pub(super) fn phase(self) -> Phase {
+        let state = self.response.state.unwrap_or_default();
+        let health = state.health.and_then(|health| health.status);
+        let health = health.and_then(health_word);
+        let config = self.response.config.unwrap_or_default();
+        let test = config.healthcheck.and_then(|check| check.test);
+        // As the engine reads it: any other first word is no check, such as NONE.
+        let test = test.and_then(|words| words.into_iter().next());
+        let has_test = test.is_some_and(|kind| kind == "CMD" || kind == "CMD-SHELL");
+        let has_ended = matches!(
+            self.state,
+            State::Exited | State::Dead | State::Removing | State::Restarting
+        );
+        Phase {
+            state: self.state,
+            is_checked: has_test || health.is_some(),
+            health,
+            exit_code: state.exit_code.filter(|_| has_ended),
+        }
     }
 
     /// What is shown of it under this short name.

@@ -1,6 +1,7 @@
 //! Edge: the Docker engine, asked through bollard and only with permitted operations.
 
 mod command;
+mod compose;
 mod docker;
 mod error;
 mod exec;
@@ -10,6 +11,7 @@ mod inspected;
 mod observe;
 mod own;
 mod reach;
+mod roster;
 mod stats;
 mod tls;
 mod transport;
@@ -17,6 +19,7 @@ mod upstream;
 mod view;
 
 pub use command::{Change, InvalidSignal, Look, Outcome, Signal};
+pub use compose::{Composed, Condition};
 pub use docker::Engine;
 pub use error::Error;
 pub use exec::{Commands, MARKER, Printed, Ran, Run};
@@ -26,4 +29,4 @@ pub use observe::{End, Observation, Observer};
 pub use own::OwnContainer;
 pub use stats::{Figures, ReadStats, Stats};
 pub use tls::{ClientCertificate, TlsSettings};
-pub use view::{State, Status, View};
+pub use view::{Phase, State, Status, View};

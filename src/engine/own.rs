@@ -40,6 +40,14 @@ impl OwnContainer {
         self.id.as_ref()
     }
 
+    /// Whether the container with this id is the one that the process runs in; none where it takes a look to know.
+    pub(super) fn is_id(&self, id: &ContainerId) -> Option<bool> {
+        match &self.layer {
+            Some(_) => None,
+            None => Some(self.id.as_ref() == Some(id)),
+        }
+    }
+
     /// Whether this is the container that the process runs in.
     pub(super) fn is(&self, found: &Inspected) -> bool {
         match (&self.layer, found.writable_layer().and_then(layer_in)) {

@@ -1,5 +1,7 @@
 //! What the engine knows about one container, in the words in which it is shown.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -27,6 +29,21 @@ pub enum State {
     Dead,
 }
 
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Restarting => "restarting",
+            Self::Stopping => "stopping",
+            Self::Removing => "removing",
+            Self::Exited => "exited",
+            Self::Dead => "dead",
+        })
+    }
+}
+
 /// A container's state by name; the answer to `status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -48,6 +65,34 @@ impl Status {
             container: container.to_owned(),
             status: state,
             running: state == State::Running,
+        }
+    }
+}
+
+/// How far a container has come, for whoever waits until it is so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// Docker's word.
+    pub state: State,
+    /// `starting`, `healthy` or `unhealthy`; `None` without a health check, and before its first run.
+    pub health: Option<String>,
+    /// Whether it has a health check.
+    pub is_checked: bool,
+    /// What its latest run ended with; `None` while it runs and before its first run.
+    pub exit_code: Option<i64>,
+}
+
+impl Phase {
+    /// Whether it runs no more, and nothing is about to change that.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        match self.state {
+            State::Exited | State::Dead | State::Removing => true,
+            State::Created
+            | State::Running
+            | State::Paused
+            | State::Restarting
+            | State::Stopping => false,
         }
     }
 }
