@@ -52,7 +52,7 @@ impl Parameters {
     /// # Errors
     ///
     /// Too many parameters, or one that is given twice: which of them would count is anybody's guess.
-    fn parse(query: Option<&str>) -> Result<Self, Problem> {
+    pub(super) fn parse(query: Option<&str>) -> Result<Self, Problem> {
         let mut parameters: Vec<(String, String)> = Vec::new();
         for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             if parameters.len() == MAX_PARAMETERS {
@@ -94,7 +94,8 @@ impl Parameters {
         }
     }
 
-    fn take(&mut self, key: &str) -> Option<String> {
+    /// The value of a parameter, where it is given.
+    pub(super) fn take(&mut self, key: &str) -> Option<String> {
         let at = self.0.iter().position(|(known, _)| known == key)?;
         Some(self.0.swap_remove(at).1)
     }

@@ -14,6 +14,7 @@ mod route;
 mod site;
 mod sse;
 mod stats;
+mod wait;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -230,6 +231,7 @@ impl Api {
         } else {
             None
         };
+        let patience = parameters.take_patience(action)?;
         parameters.finish()?;
         let (change, done) = match action {
             Action::Status => {
@@ -248,7 +250,14 @@ impl Api {
             Action::Unpause => (Change::Unpause, "unpaused"),
             Action::Kill => (Change::Kill { signal }, "killed"),
         };
-        self.gateway.change(caller, change, name).await?;
+        match patience {
+            Some(patience) => {
+                let gateway = &self.gateway;
+                let waited = gateway.change_and_wait(caller, change, name, patience);
+                waited.await?;
+            }
+            None => self.gateway.change(caller, change, name).await?,
+        }
         let container = name.as_str();
         Ok(reply::json(
             StatusCode::OK,

@@ -10,7 +10,7 @@ use super::exec::Unfinished;
 use super::media::{PROBLEM_JSON, accepts};
 use super::reply::{self, ABOUT_BLANK, Error, ProblemDocument, Response};
 use crate::engine;
-use crate::gateway::Failure;
+use crate::gateway::{Failure, Unreached};
 use crate::limits::Wait;
 use crate::policy::Principal;
 use crate::server::Refusal;
@@ -41,7 +41,7 @@ struct Plain<'problem> {
     #[serde(flatten)]
     error: Error,
     #[serde(flatten)]
-    more: Option<Unfinished<'problem>>,
+    more: Option<More<'problem>>,
 }
 
 /// An error as a problem document of RFC 9457, and what there is besides the words.
@@ -51,7 +51,15 @@ struct Document<'problem> {
     document: ProblemDocument,
     /// Under a name of its own: a `status` in it is another than the document's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<Unfinished<'problem>>,
+    details: Option<More<'problem>>,
+}
+
+/// What there is besides the words.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum More<'problem> {
+    Unfinished(Unfinished<'problem>),
+    Unreached(&'problem Unreached),
 }
 
 /// Why a request gets an error for an answer.
@@ -135,7 +143,9 @@ const fn status(failure: &Failure) -> StatusCode {
         Failure::BadParameter(_) => StatusCode::BAD_REQUEST,
         Failure::TookTooLong(_) => StatusCode::GATEWAY_TIMEOUT,
         Failure::Busy | Failure::CoolingDown { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Failure::Unrecorded => StatusCode::SERVICE_UNAVAILABLE,
+        Failure::Unrecorded | Failure::NotAwaited(..) => StatusCode::SERVICE_UNAVAILABLE,
+        Failure::NoHealthCheck(_) => StatusCode::BAD_REQUEST,
+        Failure::Unreached(_) => StatusCode::GATEWAY_TIMEOUT,
         Failure::Engine(_) | Failure::Broken => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -168,6 +178,7 @@ impl Problem {
             Self::Failed(
                 Failure::Busy
                 | Failure::Unrecorded
+                | Failure::NotAwaited(..)
                 | Failure::Engine(Unreachable(_) | Broken(_) | TimedOut(_)),
             ) => Some(1),
             Self::NoSuchPath
@@ -188,6 +199,8 @@ impl Problem {
                 | Failure::BadParameter(_)
                 | Failure::TookTooLong(_)
                 | Failure::Engine(NotFound | OwnContainer | Refused { .. } | Garbled(_))
+                | Failure::NoHealthCheck(_)
+                | Failure::Unreached(_)
                 | Failure::Broken,
             ) => None,
         }
@@ -212,9 +225,12 @@ impl Problem {
     }
 
     /// What the answer has besides the words.
-    fn more(&self) -> Option<Unfinished<'_>> {
+    fn more(&self) -> Option<More<'_>> {
         match self {
-            Self::Failed(Failure::TookTooLong(told)) => Some(Unfinished::new(told)),
+            Self::Failed(Failure::TookTooLong(told)) => {
+                Some(More::Unfinished(Unfinished::new(told)))
+            }
+            Self::Failed(Failure::Unreached(unreached)) => Some(More::Unreached(unreached)),
             Self::Failed(
                 Failure::NotFound(_)
                 | Failure::Forbidden { .. }
@@ -228,6 +244,8 @@ impl Problem {
                 | Failure::Busy
                 | Failure::Unrecorded
                 | Failure::CoolingDown { .. }
+                | Failure::NoHealthCheck(_)
+                | Failure::NotAwaited(..)
                 | Failure::Broken,
             )
             | Self::NoSuchPath

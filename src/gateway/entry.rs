@@ -152,6 +152,9 @@ impl Entry {
                 | Failure::Busy
                 | Failure::CoolingDown { .. }
                 | Failure::Unrecorded
+                | Failure::NoHealthCheck(_)
+                | Failure::Unreached(_)
+                | Failure::NotAwaited(..)
                 | Failure::Broken,
             ) => Outcome::Failed,
         };
@@ -244,7 +247,7 @@ pub(super) fn facility_denied(
     }
 }
 
-/// The record that the law said yes to a change, and that there is no place for it.
+/// The record that the law said yes to a change, and why it is not made all the same.
 pub(super) fn refused<T: Operation>(
     caller: &Caller,
     permitted: &Permitted<T>,

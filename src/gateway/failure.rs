@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::config::BadParameter;
+use super::{Unreached, Until};
 use crate::engine;
 use crate::engine::Printed;
 use crate::limits::Wait;
@@ -48,6 +49,12 @@ pub enum Failure {
         /// Until it may be changed again.
         wait: Wait,
     },
+    /// It shall become healthy and has no health check. Nothing was done.
+    NoHealthCheck(ContainerName),
+    /// It was done, and the container did not become what it should.
+    Unreached(Box<Unreached>),
+    /// It was done, and the gateway stops before the container became this.
+    NotAwaited(ContainerName, Until),
     /// A fault of the gateway's own. What became of the request is not known.
     Broken,
 }
@@ -103,6 +110,15 @@ impl fmt::Display for Failure {
             Self::CoolingDown { container, wait } => {
                 write!(f, "{container} is cooling down: try again in {wait}")
             }
+            Self::NoHealthCheck(container) => write!(
+                f,
+                "Bad parameter: wait: {container} has no health check, so it never becomes healthy"
+            ),
+            Self::Unreached(unreached) => unreached.fmt(f),
+            Self::NotAwaited(container, until) => write!(
+                f,
+                "It was done, but relayer-controller is stopping and did not see {container} {until}"
+            ),
             Self::Broken => f.write_str("Internal error: see the log of relayer-controller"),
         }
     }

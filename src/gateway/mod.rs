@@ -8,6 +8,7 @@ mod lease;
 mod receipt;
 mod stats;
 mod turn;
+mod wait;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ pub use exec::{Asked, Executed};
 pub use failure::{Failure, TookTooLong};
 pub use lease::Credentials;
 pub use receipt::Caller;
+pub use wait::{Missed, Patience, Unreached, Until};
 
 use cooldown::Cooldowns;
 use entry::Account;
@@ -45,7 +47,7 @@ pub struct Gateway {
     changes: TaskTracker,
     turns: Turns,
     cooldowns: Cooldowns,
-    /// Cancelled when streams have to end.
+    /// Cancelled when the gateway stops: streams have to end, and nothing is waited for.
     closing: CancellationToken,
 }
 
@@ -217,7 +219,7 @@ impl Gateway {
         self.to_its_end(caller, run).await
     }
 
-    /// Ends every stream, the open ones and those to come: nothing waits for what has no end.
+    /// Ends every stream, the open ones and those to come, and all waiting: nothing waits for what has no end.
     pub fn close_streams(&self) {
         self.closing.cancel();
     }

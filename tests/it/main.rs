@@ -48,3 +48,4 @@ mod streams;
 mod stats;
 mod tls;
 mod tls_program;
+mod wait;
