@@ -1,5 +1,6 @@
 //! The REST face: a request becomes an operation, what became of it becomes an answer.
 
+mod batch;
 mod cors;
 mod door;
 mod exec;
@@ -157,6 +158,7 @@ impl Api {
                 let values = input::values(request).await?;
                 self.execute(&caller, &name, &command, &values).await
             }
+            Endpoint::Batch(verb) => self.batch(caller, verb, request).await,
             Endpoint::Container(action) => {
                 let name = self.name(&caller, row, segments).await?;
                 let parameters = Parameters::read(request).await?;

@@ -137,13 +137,17 @@ const fn status(failure: &Failure) -> StatusCode {
     match failure {
         Failure::NotFound(_) | Failure::NoSuchCommand(_) => StatusCode::NOT_FOUND,
         Failure::Forbidden { .. } | Failure::FacilityForbidden(_) => StatusCode::FORBIDDEN,
-        Failure::AlreadyRunning | Failure::AlreadyStopped | Failure::NotRunning => {
-            StatusCode::CONFLICT
-        }
+        Failure::AlreadyRunning
+        | Failure::AlreadyStopped
+        | Failure::NotRunning
+        | Failure::Cycle(_) => StatusCode::CONFLICT,
         Failure::BadParameter(_) => StatusCode::BAD_REQUEST,
         Failure::TookTooLong(_) => StatusCode::GATEWAY_TIMEOUT,
         Failure::Busy | Failure::CoolingDown { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Failure::Unrecorded | Failure::NotAwaited(..) => StatusCode::SERVICE_UNAVAILABLE,
+        Failure::Unrecorded | Failure::Stopping | Failure::NotAwaited(..) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        Failure::Unmet(_) => StatusCode::FAILED_DEPENDENCY,
         Failure::NoHealthCheck(_) => StatusCode::BAD_REQUEST,
         Failure::Unreached(_) => StatusCode::GATEWAY_TIMEOUT,
         Failure::Engine(_) | Failure::Broken => StatusCode::INTERNAL_SERVER_ERROR,
@@ -178,6 +182,7 @@ impl Problem {
             Self::Failed(
                 Failure::Busy
                 | Failure::Unrecorded
+                | Failure::Stopping
                 | Failure::NotAwaited(..)
                 | Failure::Engine(Unreachable(_) | Broken(_) | TimedOut(_)),
             ) => Some(1),
@@ -199,6 +204,8 @@ impl Problem {
                 | Failure::BadParameter(_)
                 | Failure::TookTooLong(_)
                 | Failure::Engine(NotFound | OwnContainer | Refused { .. } | Garbled(_))
+                | Failure::Cycle(_)
+                | Failure::Unmet(_)
                 | Failure::NoHealthCheck(_)
                 | Failure::Unreached(_)
                 | Failure::Broken,
@@ -244,6 +251,9 @@ impl Problem {
                 | Failure::Busy
                 | Failure::Unrecorded
                 | Failure::CoolingDown { .. }
+                | Failure::Cycle(_)
+                | Failure::Unmet(_)
+                | Failure::Stopping
                 | Failure::NoHealthCheck(_)
                 | Failure::NotAwaited(..)
                 | Failure::Broken,

@@ -49,6 +49,41 @@ pub(super) struct Changed<'name> {
     pub(super) container: &'name str,
 }
 
+/// What came of a batch.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Results<'name> {
+    /// In the order in which they were asked for; by name where all were.
+    pub(super) results: Vec<ItemResult<'name>>,
+}
+
+/// What came of one item of a batch.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(deny_unknown_fields)]
+pub(super) enum ItemResult<'name> {
+    /// It is so.
+    Good {
+        /// The short name.
+        #[schemars(regex(pattern = ContainerName::PATTERN))]
+        container: &'name str,
+        /// What was done, such as `started`.
+        status: &'static str,
+        /// Whether it was not so already.
+        changed: bool,
+    },
+    /// It is not.
+    Bad {
+        /// The name as it was asked for.
+        container: &'name str,
+        /// As a request for this container alone would have been answered.
+        error: String,
+        /// The HTTP status of that answer.
+        #[schemars(range(min = 400, max = 599))]
+        code: u16,
+    },
+}
+
 /// Whether the engine answers.
 #[derive(Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]

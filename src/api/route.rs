@@ -3,6 +3,7 @@
 use hyper::Method;
 use matchit::{InsertError, Router};
 
+use crate::gateway::BatchVerb;
 use crate::policy::{Facility, Verb};
 
 /// One thing that can be asked for.
@@ -52,6 +53,8 @@ pub enum Endpoint {
     Commands,
     /// One of them, run.
     Command,
+    /// The same change of many containers.
+    Batch(BatchVerb),
     /// Something about one container.
     Container(Action),
 }
@@ -94,6 +97,24 @@ pub const ROWS: &[Row] = &[
         "/containers",
         Need::Verb(Verb::Status),
         Endpoint::Containers,
+    ),
+    row(
+        "POST",
+        "/containers/start",
+        Need::Verb(Verb::Start),
+        Endpoint::Batch(BatchVerb::Start),
+    ),
+    row(
+        "POST",
+        "/containers/stop",
+        Need::Verb(Verb::Stop),
+        Endpoint::Batch(BatchVerb::Stop),
+    ),
+    row(
+        "POST",
+        "/containers/restart",
+        Need::Verb(Verb::Restart),
+        Endpoint::Batch(BatchVerb::Restart),
     ),
     row(
         "GET",

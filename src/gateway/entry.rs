@@ -152,6 +152,9 @@ impl Entry {
                 | Failure::Busy
                 | Failure::CoolingDown { .. }
                 | Failure::Unrecorded
+                | Failure::Cycle(_)
+                | Failure::Unmet(_)
+                | Failure::Stopping
                 | Failure::NoHealthCheck(_)
                 | Failure::Unreached(_)
                 | Failure::NotAwaited(..)
@@ -243,6 +246,17 @@ pub(super) fn facility_denied(
         decision: Some(Decision::Deny),
         rule: Some(denial.to_string()),
         status: Some((caller.status_of)(Err(failure))),
+        ..of_caller(caller, Event::Denied)
+    }
+}
+
+/// The record that there is no place for one more batch; the law was not asked.
+pub(super) fn no_batch(caller: &Caller, verb: Verb, failure: &Failure) -> Record {
+    Record {
+        verb: Some(verb.as_str()),
+        decision: Some(Decision::Deny),
+        status: Some((caller.status_of)(Err(failure))),
+        error: Some(failure.to_string()),
         ..of_caller(caller, Event::Denied)
     }
 }

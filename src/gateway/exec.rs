@@ -69,7 +69,7 @@ impl Gateway {
                 // Who may run nothing there learns nothing of what could be run.
                 let permitted = self.permit_command(caller, Commands, name, command);
                 let permitted = permitted.await?;
-                receipt::bad_command(caller, &permitted, &failure);
+                receipt::stood_down(caller, &permitted, &failure);
                 return Err(self.refuse(caller, &permitted, command, failure).await);
             }
         };

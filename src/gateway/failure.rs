@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::{Missed, Unreached, Until};
 use crate::config::BadParameter;
-use super::{Unreached, Until};
 use crate::engine;
 use crate::engine::Printed;
 use crate::limits::Wait;
@@ -49,6 +49,12 @@ pub enum Failure {
         /// Until it may be changed again.
         wait: Wait,
     },
+    /// It is in a cycle of what containers need, which is told in words. Nothing was done.
+    Cycle(String),
+    /// Another container that it needs is not what it must be. Nothing was done.
+    Unmet(Missed),
+    /// The gateway stops, and begins nothing any more. Nothing was done.
+    Stopping,
     /// It shall become healthy and has no health check. Nothing was done.
     NoHealthCheck(ContainerName),
     /// It was done, and the container did not become what it should.
@@ -110,6 +116,9 @@ impl fmt::Display for Failure {
             Self::CoolingDown { container, wait } => {
                 write!(f, "{container} is cooling down: try again in {wait}")
             }
+            Self::Cycle(way) => write!(f, "Dependency cycle: {way}"),
+            Self::Unmet(missed) => write!(f, "Dependency {missed}"),
+            Self::Stopping => f.write_str("Nothing was done: relayer-controller is stopping"),
             Self::NoHealthCheck(container) => write!(
                 f,
                 "Bad parameter: wait: {container} has no health check, so it never becomes healthy"

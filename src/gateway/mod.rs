@@ -1,5 +1,6 @@
 //! Admit, run, record: the one way from a request to the engine, whichever face took the request.
 
+mod batch;
 mod cooldown;
 mod entry;
 mod exec;
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use batch::{BatchItem, BatchVerb, Chosen};
 pub use entry::Door;
 pub use exec::{Asked, Executed};
 pub use failure::{Failure, TookTooLong};
@@ -24,6 +26,7 @@ pub use lease::Credentials;
 pub use receipt::Caller;
 pub use wait::{Missed, Patience, Unreached, Until};
 
+use batch::Batches;
 use cooldown::Cooldowns;
 use entry::Account;
 use receipt::Receipt;
@@ -46,6 +49,7 @@ pub struct Gateway {
     trail: Trail,
     changes: TaskTracker,
     turns: Turns,
+    batches: Batches,
     cooldowns: Cooldowns,
     /// Cancelled when the gateway stops: streams have to end, and nothing is waited for.
     closing: CancellationToken,
@@ -57,6 +61,7 @@ impl Gateway {
     #[must_use]
     pub fn new(config: Arc<Config>, engine: Engine, trail: Trail, metrics: Arc<Metrics>) -> Self {
         let turns = Turns::new(config.limits.changes, config.limits.changes_per_container);
+        let batches = Batches::new(config.limits.changes);
         Self {
             config: watch::Sender::new(config),
             engine: Arc::new(engine),
@@ -64,6 +69,7 @@ impl Gateway {
             trail,
             changes: TaskTracker::new(),
             turns,
+            batches,
             cooldowns: Cooldowns::default(),
             closing: CancellationToken::new(),
         }
@@ -219,7 +225,8 @@ impl Gateway {
         self.to_its_end(caller, run).await
     }
 
-    /// Ends every stream, the open ones and those to come, and all waiting: nothing waits for what has no end.
+    /// Ends every stream, the open ones and those to come, and all waiting: nothing waits for what has no end. Batches
+    /// begin no further item.
     pub fn close_streams(&self) {
         self.closing.cancel();
     }

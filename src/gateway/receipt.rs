@@ -150,17 +150,24 @@ pub(super) fn refused<T: Operation>(caller: &Caller, permitted: &Permitted<T>) -
     Failure::Busy
 }
 
-/// Records that the law said yes, and that there is no such command or a parameter of it is not as it should be.
-pub(super) fn bad_command<T: Operation>(
+/// Records that there is no place for one more batch.
+pub(super) fn no_batch(caller: &Caller, verb: Verb) -> Failure {
+    let (request_id, revision, principal, peer) = caller.told();
+    warn!(%request_id, %revision, %principal, %peer, %verb, "too many batches are under way");
+    Failure::Busy
+}
+
+/// Records that the law said yes, and why it is not acted upon.
+pub(super) fn stood_down<T: Operation>(
     caller: &Caller,
     permitted: &Permitted<T>,
     failure: &Failure,
 ) {
     let (request_id, revision, principal, peer) = caller.told();
     let (verb, container) = (permitted.operation().verb(), permitted.container());
-    // Debug form: what a client wrote may hold control characters.
-    let why = failure.to_string();
-    info!(%request_id, %revision, %principal, %peer, %verb, %container, ?why, "refused");
+    // Debug form: the engine's words may be in it, and a client's.
+    let reason = failure.to_string();
+    info!(%request_id, %revision, %principal, %peer, %verb, %container, ?reason, "not done");
 }
 
 /// Records that the law said yes, and that the container was changed too short a time ago.

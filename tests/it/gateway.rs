@@ -40,8 +40,13 @@ impl Gateway {
         own: OwnContainer,
         tables: &str,
     ) -> Self {
+        let timeout = if tables.starts_with("timeout = ") {
+            ""
+        } else {
+            "timeout = \"3s\"\n"
+        };
         let text = format!(
-            "prefix = \"{prefix}\"\n[server]\n{lines}[engine]\nhost = \"{host}\"\ntimeout = \"3s\"\n{tables}"
+            "prefix = \"{prefix}\"\n[server]\n{lines}[engine]\nhost = \"{host}\"\n{timeout}{tables}"
         );
         let config = config::parse("test.toml", &text, &Environment::default())
             .unwrap_or_else(|mistakes| panic!("{mistakes}"));

@@ -60,6 +60,17 @@ pub(crate) fn ask_from(
     path: &str,
     headers: &str,
 ) -> Answer {
+    ask_from_with(source, address, &format!("{method} {path}"), headers, "")
+}
+
+/// The same with a body; `line` is method and path.
+pub(crate) fn ask_from_with(
+    source: Ipv4Addr,
+    address: SocketAddr,
+    line: &str,
+    headers: &str,
+    body: &str,
+) -> Answer {
     let SocketAddr::V4(address) = address else {
         panic!("an address of IPv4")
     };
@@ -67,11 +78,13 @@ pub(crate) fn ask_from(
     bind(&socket, &SocketAddrV4::new(source, 0)).unwrap();
     net::connect(&socket, &address).unwrap();
     let mut stream = TcpStream::from(socket);
-    let request =
-        format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n");
+    let length = body.len();
+    let request = format!(
+        "{line} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+    );
     stream.write_all(request.as_bytes()).unwrap();
     let answer = read_all(&mut stream);
-    parse(&answer).unwrap_or_else(|| panic!("{method} {path}: {answer:?}"))
+    parse(&answer).unwrap_or_else(|| panic!("{line}: {answer:?}"))
 }
 
 /// Sends bytes and gives back all that comes until the gateway closes, at most 30 s.

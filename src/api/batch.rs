@@ -1,0 +1,253 @@
+//! Batches: a body with names into a batch, what came of each into one answer.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::Api;
+use super::input::Parameters;
+use super::problem::{Problem, status_of};
+use super::reply::{self, ItemResult, Response, Results};
+use crate::gateway::{BatchItem, BatchVerb, Caller, Chosen, Failure};
+use crate::policy::ContainerName;
+use crate::server::Request;
+
+/// The most names that a batch can have.
+const MOST_NAMES: usize = 1000;
+
+/// What a body should be, as every refusal of one says.
+const FORM: &str = r#"send {"containers":["a","b"]} or {"containers":"*"}"#;
+
+impl Api {
+    /// Answers a batch: 200 where all of it went well, else 207.
+    pub(super) async fn batch(
+        &self,
+        caller: Caller,
+        verb: BatchVerb,
+        request: Request,
+    ) -> Result<Response, Problem> {
+        Parameters::parse(request.head.uri.query())?.finish()?;
+        let chosen = chosen(&request.read_body().await?)?;
+        let items = self.gateway.batch(caller, verb, chosen).await?;
+        let results: Vec<_> = items.iter().map(|item| result(verb, item)).collect();
+        let is_bad = |result: &ItemResult| matches!(result, ItemResult::Bad { .. });
+        let status = if results.iter().any(is_bad) {
+            StatusCode::MULTI_STATUS
+        } else {
+            StatusCode::OK
+        };
+        Ok(reply::json(status, &Results { results }))
+    }
+}
+
+fn result(verb: BatchVerb, item: &BatchItem) -> ItemResult<'_> {
+    let container = item.container.as_str();
+    let changed = match &item.answer {
+        Ok(()) => true,
+        Err(Failure::AlreadyRunning | Failure::AlreadyStopped) => false,
+        Err(failure) => {
+            return ItemResult::Bad {
+                container,
+                error: failure.to_string(),
+                code: status_of(Err(failure)),
+            };
+        }
+    };
+    let status = match verb {
+        BatchVerb::Start => "started",
+        BatchVerb::Stop => "stopped",
+        BatchVerb::Restart => "restarted",
+    };
+    ItemResult::Good {
+        container,
+        status,
+        changed,
+    }
+}
+
+/// A JSON object as it was sent, keys that come twice and all.
+struct Entries(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+/// The containers that a body names.
+///
+/// # Errors
+///
+/// What is wrong with it. Which of two keys would count, or what an empty list should mean, is anybody's guess.
+fn chosen(body: &[u8]) -> Result<Chosen, Problem> {
+    let Ok(Entries(entries)) = serde_json::from_slice(body) else {
+        return Err(bad("it is no JSON object"));
+    };
+    let mut containers = None;
+    for (key, value) in entries {
+        if key != "containers" {
+            return Err(Problem::Input(format!("Unknown parameter: {key}")));
+        }
+        if containers.replace(value).is_some() {
+            return Err(Problem::Input(format!("Parameter given twice: {key}")));
+        }
+    }
+    let names = match containers {
+        Some(Value::Array(names)) => names,
+        Some(Value::String(text)) if text == "*" => return Ok(Chosen::All),
+        Some(_) => return Err(bad("containers is neither a list nor \"*\"")),
+        None => return Err(bad("containers is missing")),
+    };
+    if names.is_empty() {
+        return Err(bad("containers is empty"));
+    }
+    if names.len() > MOST_NAMES {
+        let why = format!("containers has more than {MOST_NAMES} names");
+        return Err(bad(&why));
+    }
+    let mut seen = HashSet::new();
+    let mut read = Vec::with_capacity(names.len());
+    for value in names {
+        let Value::String(text) = value else {
+            return Err(bad("containers has something in it that is no text"));
+        };
+        let name: ContainerName = match text.parse() {
+            Ok(name) => name,
+            Err(why) => {
+                let why = format!("Bad body: containers: `{text}` is no name: {why}");
+                return Err(Problem::Input(why));
+            }
+        };
+        if !seen.insert(name.clone()) {
+            let why = format!("Bad body: containers: `{name}` is given twice");
+            return Err(Problem::Input(why));
+        }
+        read.push(name);
+    }
+    Ok(Chosen::Named(read))
+}
+
+fn bad(what: &str) -> Problem {
+    Problem::Input(format!("Bad body: {what}: {FORM}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Chosen, chosen};
+
+    fn check(body: &str, expected: &str) {
+        let told = match chosen(body.as_bytes()) {
+            Ok(Chosen::All) => "*".to_owned(),
+            Ok(Chosen::Named(names)) => {
+                let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+                names.join(" ")
+            }
+            Err(problem) => problem.to_string(),
+        };
+        let expected = expected.replace(
+            "FORM",
+            r#"send {"containers":["a","b"]} or {"containers":"*"}"#,
+        );
+        assert_eq!(told, expected, "{body}");
+    }
+
+    #[test]
+    fn bodies() {
+        check(r#"{"containers":["b","a"]}"#, "b a");
+        check(r#" { "containers" : "*" } "#, "*");
+        check(r#"{"containers":["\u0061"]}"#, "a");
+        for no_object in [
+            "",
+            "containers=a",
+            "[]",
+            "\"*\"",
+            "null",
+            "{\"containers\":[\"a\"]} {}",
+            "{\"containers\":[\"a\",]}",
+            "{\"containers\":[\"\u{0}\"]}",
+            "{\"containers\":NaN}",
+        ] {
+            check(no_object, "Bad body: it is no JSON object: FORM");
+        }
+        check("{}", "Bad body: containers is missing: FORM");
+        for other in ["\"a\"", "\"**\"", "null", "7", "{\"a\":1}", "true"] {
+            let body = format!("{{\"containers\":{other}}}");
+            check(
+                &body,
+                "Bad body: containers is neither a list nor \"*\": FORM",
+            );
+        }
+        check(
+            r#"{"containers":[]}"#,
+            "Bad body: containers is empty: FORM",
+        );
+        for other in ["7", "null", "[\"a\"]", "{}"] {
+            let body = format!("{{\"containers\":[\"a\",{other}]}}");
+            check(
+                &body,
+                "Bad body: containers has something in it that is no text: FORM",
+            );
+        }
+        check(
+            r#"{"containers":["a","b","a"]}"#,
+            "Bad body: containers: `a` is given twice",
+        );
+        check(
+            r#"{"containers":["a"],"containers":["b"]}"#,
+            "Parameter given twice: containers",
+        );
+        check(
+            r#"{"containers":["a"],"wait":"healthy"}"#,
+            "Unknown parameter: wait",
+        );
+        check(r#"{"Containers":["a"]}"#, "Unknown parameter: Containers");
+        for no_name in ["", "*", "a/b", "..", "a b", "-a", "a\\n"] {
+            let body = format!("{{\"containers\":[\"{no_name}\"]}}");
+            let told = no_name.replace("\\n", "\n");
+            check(
+                &body,
+                &format!(
+                    "Bad body: containers: `{told}` is no name: a name is a letter or digit, then letters, digits, `_`, `.` and `-`, at most 128 in all"
+                ),
+            );
+        }
+    }
+
+    #[test]
+    fn not_any_number_of_names() {
+        let body = |count: usize| {
+            let names: Vec<_> = (0..count).map(|number| format!("\"n{number}\"")).collect();
+            format!("{{\"containers\":[{}]}}", names.join(","))
+        };
+        assert!(chosen(body(1000).as_bytes()).is_ok());
+        check(
+            &body(1001),
+            "Bad body: containers has more than 1000 names: FORM",
+        );
+        // Nested deeper than anything could mean.
+        let deep = format!("{{\"containers\":{}", "[".repeat(60_000));
+        check(&deep, "Bad body: it is no JSON object: FORM");
+    }
+}
