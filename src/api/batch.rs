@@ -1,15 +1,14 @@
 //! Batches: a body with names into a batch, what came of each into one answer.
 
 use std::collections::HashSet;
-use std::fmt;
 
 use hyper::StatusCode;
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use schemars::JsonSchema;
 use serde_json::Value;
 
 use super::Api;
-use super::input::Parameters;
+use super::body::{self, NoObject};
+use super::input::{self, Parameters};
 use super::problem::{Problem, status_of};
 use super::reply::{self, ItemResult, Response, Results};
 use crate::gateway::{BatchItem, BatchVerb, Caller, Chosen, Failure};
@@ -21,6 +20,34 @@ const MOST_NAMES: usize = 1000;
 
 /// What a body should be, as every refusal of one says.
 const FORM: &str = r#"send {"containers":["a","b"]} or {"containers":"*"}"#;
+
+/// The body of a batch, as it is described. It is read by hand, so that what is wrong with it can be said.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Wanted {
+    /// Which containers.
+    #[expect(dead_code, reason = "it is only described")]
+    containers: WantedContainers,
+}
+
+/// The containers of a batch.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum WantedContainers {
+    /// These.
+    #[expect(dead_code, reason = "it is only described")]
+    Named(
+        #[schemars(
+            length(min = 1, max = MOST_NAMES),
+            inner(regex(pattern = ContainerName::PATTERN)),
+            extend("uniqueItems" = true)
+        )]
+        Vec<String>,
+    ),
+    /// All that exist and on which the caller is granted the verb.
+    #[expect(dead_code, reason = "it is only described")]
+    All(#[schemars(extend("const" = "*"))] String),
+}
 
 impl Api {
     /// Answers a batch: 200 where all of it went well, else 207.
@@ -69,50 +96,19 @@ fn result(verb: BatchVerb, item: &BatchItem) -> ItemResult<'_> {
     }
 }
 
-/// A JSON object as it was sent, keys that come twice and all.
-struct Entries(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Entries {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Entries;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
-            }
-        }
-
-        deserializer.deserialize_map(Collect)
-    }
-}
-
 /// The containers that a body names.
 ///
 /// # Errors
 ///
 /// What is wrong with it. Which of two keys would count, or what an empty list should mean, is anybody's guess.
 fn chosen(body: &[u8]) -> Result<Chosen, Problem> {
-    let Ok(Entries(entries)) = serde_json::from_slice(body) else {
-        return Err(bad("it is no JSON object"));
-    };
-    let mut containers = None;
-    for (key, value) in entries {
-        if key != "containers" {
-            return Err(Problem::Input(format!("Unknown parameter: {key}")));
-        }
-        if containers.replace(value).is_some() {
-            return Err(Problem::Input(format!("Parameter given twice: {key}")));
-        }
+    let mut entries = body::object(body).map_err(|wrong| match wrong {
+        NoObject::Malformed => bad("it is no JSON object"),
+        NoObject::Twice(key) => input::twice(&key),
+    })?;
+    let containers = entries.remove("containers");
+    if let Some(key) = entries.keys().next() {
+        return Err(input::unknown(key));
     }
     let names = match containers {
         Some(Value::Array(names)) => names,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hyper::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -14,35 +15,39 @@ use crate::gateway::{Asked, Caller, TookTooLong};
 use crate::policy::ContainerName;
 
 /// The answer to `/container/<name>/exec`.
-#[derive(Serialize)]
-struct Commands<'config> {
-    container: &'config str,
-    commands: Vec<Offered<'config>>,
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Commands<'config> {
+    pub(super) container: &'config str,
+    pub(super) commands: Vec<Offered<'config>>,
 }
 
 /// One command that can be run.
-#[derive(Serialize)]
-struct Offered<'config> {
-    command: &'config str,
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Offered<'config> {
+    pub(super) command: &'config str,
     /// By name, the pattern that the whole of each parameter has to match.
-    params: BTreeMap<&'config str, &'config str>,
+    pub(super) params: BTreeMap<&'config str, &'config str>,
     /// How long it may take, such as `10s`.
-    timeout: String,
+    pub(super) timeout: String,
 }
 
 /// The answer to a command that has run to its end, whatever it ended with.
-#[derive(Serialize)]
-struct Executed<'run> {
-    container: &'run str,
-    command: &'run str,
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Executed<'run> {
+    pub(super) container: &'run str,
+    pub(super) command: &'run str,
     /// 128 and the signal's number where a signal ended it.
-    exit_code: i64,
+    pub(super) exit_code: i64,
     #[serde(flatten)]
-    output: Output<'run>,
+    pub(super) output: Output<'run>,
 }
 
 /// What the answer to a command that took too long has besides the words.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub(super) struct Unfinished<'run> {
     container: &'run str,
     command: &'run str,
@@ -53,13 +58,14 @@ pub(super) struct Unfinished<'run> {
 }
 
 /// What a command printed.
-#[derive(Serialize)]
-struct Output<'run> {
-    stdout: &'run str,
-    stderr: &'run str,
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Output<'run> {
+    pub(super) stdout: &'run str,
+    pub(super) stderr: &'run str,
     /// Whether it printed more than that.
-    truncated: bool,
-    duration_ms: u64,
+    pub(super) truncated: bool,
+    pub(super) duration_ms: u64,
 }
 
 impl<'run> Unfinished<'run> {

@@ -1,12 +1,11 @@
 //! What a caller sends beside the path, decoded once and checked: name, query and body.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use percent_encoding::percent_decode_str;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::body::{self, NoObject};
 use super::problem::Problem;
 use crate::engine::Signal;
 use crate::gateway::Failure;
@@ -118,50 +117,20 @@ pub(super) async fn nothing(request: Request) -> Result<(), Problem> {
 /// is anybody's guess.
 pub(super) async fn values(request: Request) -> Result<BTreeMap<String, Value>, Problem> {
     Parameters::parse(request.head.uri.query())?.finish()?;
-    object(&request.read_body().await?)
+    named_values(&request.read_body().await?)
 }
 
-fn object(body: &[u8]) -> Result<BTreeMap<String, Value>, Problem> {
+fn named_values(body: &[u8]) -> Result<BTreeMap<String, Value>, Problem> {
     if body.trim_ascii().is_empty() {
         return Ok(BTreeMap::new());
     }
-    let Members(members) = serde_json::from_slice(body).map_err(|_| {
-        let why = "Bad body: it has to be empty, or a JSON object with the parameters by name";
-        Problem::Input(why.to_owned())
-    })?;
-    let mut values = BTreeMap::new();
-    for (key, value) in members {
-        if values.contains_key(&key) {
-            return Err(twice(&key));
+    body::object(body).map_err(|wrong| match wrong {
+        NoObject::Malformed => {
+            let why = "Bad body: it has to be empty, or a JSON object with the parameters by name";
+            Problem::Input(why.to_owned())
         }
-        values.insert(key, value);
-    }
-    Ok(values)
-}
-
-/// The members of a JSON object, also those whose name is there already.
-struct Members(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reading;
-        impl<'de> Visitor<'de> for Reading {
-            type Value = Members;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Reading)
-    }
+        NoObject::Twice(key) => twice(&key),
+    })
 }
 
 /// Makes sure that a body asks for nothing: it is empty, or an empty JSON object, as some clients send with every POST.
@@ -184,17 +153,17 @@ fn no_body(body: &[u8]) -> Result<(), Problem> {
     }
 }
 
-fn twice(key: &str) -> Problem {
+pub(super) fn twice(key: &str) -> Problem {
     Problem::Input(format!("Parameter given twice: {key}"))
 }
 
-fn unknown(key: &str) -> Problem {
+pub(super) fn unknown(key: &str) -> Problem {
     Problem::Input(format!("Unknown parameter: {key}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ContainerName, Parameters, name, no_body, object};
+    use super::{ContainerName, Parameters, name, named_values, no_body};
 
     fn check_name(raw: &str, expected: Result<&str, &str>) {
         let parsed = name(raw).map_err(|problem| problem.to_string());
@@ -278,7 +247,7 @@ mod tests {
     }
 
     fn check_object(body: &str, expected: &str) {
-        let shown = match object(body.as_bytes()) {
+        let shown = match named_values(body.as_bytes()) {
             Ok(values) => serde_json::to_string(&values).unwrap(),
             Err(problem) => problem.to_string(),
         };
@@ -313,6 +282,6 @@ mod tests {
             check_object(bad, NO_OBJECT);
         }
         check_object(&format!("{{\"a\":{}1", "[".repeat(10_000)), NO_OBJECT);
-        assert!(object(b"{\"a\":\"\xff\"}").is_err());
+        assert!(named_values(b"{\"a\":\"\xff\"}").is_err());
     }
 }

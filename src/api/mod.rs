@@ -1,6 +1,7 @@
 //! The REST face: a request becomes an operation, what became of it becomes an answer.
 
 mod batch;
+mod body;
 mod cors;
 mod door;
 mod exec;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use hyper::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::exec::Unfinished;
@@ -36,29 +37,32 @@ impl Form {
 }
 
 /// An error as `{"error":"…"}`, and what there is besides the words.
-#[derive(Serialize)]
-struct Plain<'problem> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "{M}Error")]
+pub(super) struct Plain<M> {
     #[serde(flatten)]
-    error: Error,
+    pub(super) error: Error,
     #[serde(flatten)]
-    more: Option<More<'problem>>,
+    pub(super) more: M,
 }
 
 /// An error as a problem document of RFC 9457, and what there is besides the words.
-#[derive(Serialize)]
-struct Document<'problem> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "{M}Problem")]
+pub(super) struct Document<M> {
     #[serde(flatten)]
-    document: ProblemDocument,
+    pub(super) document: ProblemDocument,
     /// Under a name of its own: a `status` in it is another than the document's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<More<'problem>>,
+    pub(super) details: M,
 }
 
 /// What there is besides the words.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum More<'problem> {
+pub(super) enum More<'problem> {
+    /// A command took too long.
     Unfinished(Unfinished<'problem>),
+    /// A container did not become what it should.
     Unreached(&'problem Unreached),
 }
 
@@ -232,7 +236,7 @@ impl Problem {
     }
 
     /// What the answer has besides the words.
-    fn more(&self) -> Option<More<'_>> {
+    pub(super) fn more(&self) -> Option<More<'_>> {
         match self {
             Self::Failed(Failure::TookTooLong(told)) => {
                 Some(More::Unfinished(Unfinished::new(told)))
@@ -274,20 +278,20 @@ impl Problem {
     pub(super) fn render(&self, form: Form) -> Response {
         let status = self.status();
         let mut response = match form {
-            Form::Plain => {
-                let body = Plain {
-                    error: self.plain(),
-                    more: self.more(),
-                };
-                reply::json(status, &body)
-            }
-            Form::Document => {
-                let body = Document {
-                    document: self.document(),
-                    details: self.more(),
-                };
-                reply::json_as(PROBLEM_JSON, status, &body)
-            }
+            Form::Plain => match self.more() {
+                None => reply::json(status, &self.plain()),
+                Some(more) => {
+                    let error = self.plain();
+                    reply::json(status, &Plain { error, more })
+                }
+            },
+            Form::Document => match self.more() {
+                None => reply::json_as(PROBLEM_JSON, status, &self.document()),
+                Some(details) => {
+                    let document = self.document();
+                    reply::json_as(PROBLEM_JSON, status, &Document { document, details })
+                }
+            },
         };
         let headers = response.headers_mut();
         if let Self::OtherMethod(methods) = self

@@ -25,6 +25,9 @@ const PATTERN_MEMORY: usize = 256 * 1024;
 pub struct CommandName(Arc<str>);
 
 impl CommandName {
+    /// What every name matches, and nothing else, as a regular expression.
+    pub const PATTERN: &str = "^[a-z0-9][a-z0-9_-]{0,62}$";
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -59,10 +60,11 @@ pub struct Missed {
 }
 
 /// The same with what a person needs to know. Serialised it is what an answer says beside its error.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Unreached {
+    /// The same in words.
     #[serde(skip)]
-    pub(super) missed: Missed,
+    pub missed: Missed,
     /// The short name.
     pub container: String,
     /// Docker's word for the state that it is in; `None` where it is gone, or the engine does not say.

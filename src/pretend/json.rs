@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::container::{Config, Container};
 use super::exec::Wish;
-use super::program::Program;
 use super::health;
+use super::program::Program;
 use super::refusal::Refusal;
 use super::route::{API_VERSION, MIN_API_VERSION};
 use super::time::{in_words, rfc3339, unix_seconds};

@@ -138,17 +138,24 @@ fn every_error_of_a_row_is_in_it() {
         let responses = operation["responses"].as_object().unwrap();
         let is_change = row.method == "POST";
         let is_of_one = row.path.contains("{name}");
+        let is_batch = is_change && !is_of_one;
+        let ends_with = |ends: &[&str]| ends.iter().any(|end| row.path.ends_with(end));
         let mut expected = BTreeSet::from(["200", "400", "401", "408", "413", "431"]);
         let further = [
             ("403", row.path != "/health"),
             ("404", is_of_one),
+            ("207", is_batch),
             (
                 "409",
-                row.path.ends_with("/start") || row.path.ends_with("/stop"),
+                is_of_one && ends_with(&["/start", "/stop", "/stats", "/{command}"]),
             ),
             ("429", row.path != "/health"),
             ("500", matches!(row.needs, Need::Verb(_))),
-            ("503", row.path == "/ready" || is_change),
+            ("503", row.path == "/ready" || is_change && is_of_one),
+            (
+                "504",
+                is_of_one && ends_with(&["/start", "/stop", "/restart", "/{command}"]),
+            ),
         ];
         expected.extend(
             further

@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::about::About;
 use crate::api::problem::Problem;
 use crate::api::route::{Action, Endpoint, Need, Row};
+use crate::config::BadParameter;
 use crate::engine;
-use crate::gateway::Failure;
+use crate::engine::{Printed, State};
+use crate::gateway::{Failure, Missed, TookTooLong, Unreached, Until};
 use crate::limits::Wait;
 use crate::policy::{ContainerName, Facility, Principal};
 use crate::server::Refusal;
@@ -35,6 +37,8 @@ pub(super) fn of(row: &Row, about: &About) -> Vec<Sample> {
     samples.extend(of_the_request());
     samples.extend(of_the_engine());
     samples.extend(of_the_gateway());
+    samples.extend(of_commands());
+    samples.extend(of_waiting());
     samples.retain(|sample| can_come(&sample.problem, row));
     samples
 }
@@ -56,11 +60,45 @@ fn can_come(problem: &Problem, row: &Row) -> bool {
             Failure::FacilityForbidden(_) => matches!(row.needs, Need::Facility(_)),
             Failure::AlreadyRunning => row.endpoint == Endpoint::Container(Action::Start),
             Failure::AlreadyStopped => row.endpoint == Endpoint::Container(Action::Stop),
-            Failure::Engine(_) => matches!(row.needs, Need::Verb(_)),
-            Failure::Busy | Failure::Unrecorded | Failure::CoolingDown { .. } | Failure::Broken => {
-                has_name && is_change
+            Failure::NotRunning => matches!(row.endpoint, Endpoint::Stats | Endpoint::Command),
+            Failure::NoSuchCommand(_) | Failure::BadParameter(_) | Failure::TookTooLong(_) => {
+                row.endpoint == Endpoint::Command
             }
+            Failure::NoHealthCheck(_) => {
+                let endpoint = row.endpoint;
+                endpoint == Endpoint::Container(Action::Start)
+                    || endpoint == Endpoint::Container(Action::Restart)
+            }
+            Failure::Unreached(_) | Failure::NotAwaited(..) => can_wait(row),
+            // Of one item of a batch alone.
+            Failure::Cycle(_) | Failure::Unmet(_) | Failure::Stopping => false,
+            Failure::Engine(_) => matches!(row.needs, Need::Verb(_)),
+            Failure::Busy | Failure::Broken => is_change,
+            Failure::CoolingDown { .. } => {
+                matches!(row.endpoint, Endpoint::Container(_)) && is_change
+            }
+            Failure::Unrecorded => has_name && is_change,
         },
+    }
+}
+
+/// Whether it can be answered only when the container is what it should be.
+fn can_wait(row: &Row) -> bool {
+    match row.endpoint {
+        Endpoint::Container(Action::Start | Action::Stop | Action::Restart) => true,
+        Endpoint::Container(
+            Action::Status | Action::View | Action::Pause | Action::Unpause | Action::Kill,
+        )
+        | Endpoint::Health
+        | Endpoint::Ready
+        | Endpoint::Whoami
+        | Endpoint::Metrics
+        | Endpoint::OpenApi
+        | Endpoint::Containers
+        | Endpoint::Stats
+        | Endpoint::Commands
+        | Endpoint::Command
+        | Endpoint::Batch(_) => false,
     }
 }
 
@@ -170,6 +208,86 @@ fn of_the_gateway() -> Vec<Sample> {
         samples.push(Sample::new("coolingDown", when, problem));
     }
     samples
+}
+
+/// What is about commands in a container, and what else needs one that runs.
+fn of_commands() -> [Sample; 4] {
+    let took_too_long = TookTooLong {
+        container: EXAMPLE.to_owned(),
+        command: "probe".to_owned(),
+        limit: Duration::from_secs(10),
+        is_left_running: false,
+        printed: Printed {
+            stdout: String::new(),
+            stderr: "still connecting\n".to_owned(),
+            is_truncated: false,
+            took: Duration::from_millis(10_021),
+        },
+    };
+    let bad = BadParameter::NoMatch {
+        name: "url".to_owned(),
+        pattern: "rtmp://[a-z0-9./:-]{1,200}".to_owned(),
+    };
+    [
+        Sample::new(
+            "notRunning",
+            "The container does not run.",
+            Failure::NotRunning.into(),
+        ),
+        Sample::new(
+            "noSuchCommand",
+            "The container has no such command.",
+            Failure::NoSuchCommand("probe".to_owned()).into(),
+        ),
+        Sample::new(
+            "badParameter",
+            "A parameter of the command is missing, unknown, no text, or does not match.",
+            Failure::BadParameter(bad).into(),
+        ),
+        Sample::new(
+            "tookTooLong",
+            "The command took longer than it may, and was ended where the container has the means for that.",
+            Failure::TookTooLong(Box::new(took_too_long)).into(),
+        ),
+    ]
+}
+
+/// What is about waiting for what a container becomes.
+fn of_waiting() -> Vec<Sample> {
+    let Some(container) = example_name() else {
+        return Vec::new();
+    };
+    let missed = Missed {
+        container: container.clone(),
+        until: Until::Healthy,
+        after: None,
+        why: Some("exited with code 1".to_owned()),
+    };
+    let unreached = Unreached {
+        missed,
+        container: EXAMPLE.to_owned(),
+        status: Some(State::Exited),
+        health: Some("unhealthy".to_owned()),
+        exit_code: Some(1),
+        logs: Some(vec!["cannot open the input".to_owned()]),
+    };
+    vec![
+        Sample::new(
+            "noHealthCheck",
+            "It shall become healthy, and has no health check. Nothing was done.",
+            Failure::NoHealthCheck(container.clone()).into(),
+        ),
+        Sample::new(
+            "unreached",
+            "It was done, and the container did not become what it should in time, or cannot any more. The last lines that it printed are for those who may read its logs.",
+            Failure::Unreached(Box::new(unreached)).into(),
+        ),
+        Sample::new(
+            "notAwaited",
+            "It was done, and the gateway stops before the container became what it should.",
+            Failure::NotAwaited(container, Until::Healthy).into(),
+        ),
+    ]
 }
 
 /// What the engine says no to, or does not say.

@@ -4,6 +4,7 @@
 //! the problems that it can come to.
 
 mod about;
+mod actions;
 mod errors;
 mod response;
 mod rows;
@@ -21,6 +22,7 @@ use about::{About, Parameter, Tag};
 use response::Responses;
 
 use super::route::{Need, ROWS, Row};
+use crate::config::CommandName;
 use crate::policy::{ContainerName, Verb};
 use crate::server::{MAX_BODY_BYTES, MAX_HEAD_BYTES};
 
@@ -174,6 +176,14 @@ fn path_parameters() -> Value {
             "description": "The container's short name. A full name or an id is none.",
             "schema": {"type": "string", "pattern": ContainerName::PATTERN},
             "example": errors::EXAMPLE,
+        },
+        "command": {
+            "name": "command",
+            "in": "path",
+            "required": true,
+            "description": "The command's name, as the list of commands gives it.",
+            "schema": {"type": "string", "pattern": CommandName::PATTERN},
+            "example": "probe",
         },
     })
 }

@@ -11,7 +11,10 @@ use serde_json::{Map, Value, json};
 use super::about::{Answer, Content};
 use super::errors::Sample;
 use crate::api::media::PROBLEM_JSON;
-use crate::api::problem::Form;
+use crate::api::problem::{Document, Form, More, Plain};
+use crate::api::reply::{Error, ProblemDocument};
+
+const JSON: &str = "application/json";
 
 /// The headers beside those that every answer has, by their names in the document.
 const HEADERS: [(HeaderName, &str); 2] = [
@@ -125,13 +128,19 @@ fn response(
         forms.add(content, generator);
     }
     for sample in samples {
-        forms.add_error(
-            "application/json",
-            sample,
-            &sample.problem.plain(),
-            generator,
-        );
-        forms.add_error(PROBLEM_JSON, sample, &sample.problem.document(), generator);
+        let (error, document) = (sample.problem.plain(), sample.problem.document());
+        match sample.problem.more() {
+            None => {
+                forms.add_error(JSON, sample, &error, generator);
+                forms.add_error(PROBLEM_JSON, sample, &document, generator);
+            }
+            Some(More::Unfinished(more)) => {
+                forms.add_detailed(sample, (error, document), &more, generator);
+            }
+            Some(More::Unreached(more)) => {
+                forms.add_detailed(sample, (error, document), more, generator);
+            }
+        }
     }
     json!({
         "description": told.collect::<Vec<_>>().join(" "),
@@ -164,6 +173,22 @@ impl Forms {
         let schema = generator.subschema_for::<T>().to_value();
         let example = serde_json::to_value(body).unwrap_or_default();
         self.put(media_type, schema, &sample.name, &example);
+    }
+
+    /// An error that has more than words.
+    fn add_detailed<T: Serialize + JsonSchema>(
+        &mut self,
+        sample: &Sample,
+        (error, document): (Error, ProblemDocument),
+        more: &T,
+        generator: &mut SchemaGenerator,
+    ) {
+        self.add_error(JSON, sample, &Plain { error, more }, generator);
+        let document = Document {
+            document,
+            details: more,
+        };
+        self.add_error(PROBLEM_JSON, sample, &document, generator);
     }
 
     fn put(&mut self, media_type: &str, schema: Value, name: &str, example: &Value) {

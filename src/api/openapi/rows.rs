@@ -6,6 +6,7 @@ use hyper::StatusCode;
 use serde_json::json;
 
 use super::about::{About, Answer, Parameter, Tag};
+use super::actions;
 use super::errors::EXAMPLE;
 use crate::api::reply::{Changed, Container, Containers, Ready, Whoami};
 use crate::api::route::{Action, Endpoint};
@@ -70,6 +71,10 @@ pub(super) fn about(endpoint: Endpoint) -> About {
                 Status::new("nginx-rtmp", State::Exited),
             ],
         })),
+        Endpoint::Stats => actions::stats(),
+        Endpoint::Commands => actions::commands(),
+        Endpoint::Command => actions::command(),
+        Endpoint::Batch(verb) => actions::batch(verb),
         Endpoint::Container(action) => about_one(action),
     }
 }
@@ -86,23 +91,32 @@ fn about_one(action: Action) -> About {
             "Docker's word for it, and whether that word is `running`.",
         )
         .gives(Answer::ok("It is this.").json(&Status::new(EXAMPLE, State::Running))),
-        Action::Start => changes(
-            "startContainer",
-            "Start a container",
-            "Of several at once, one starts it, and the others find it running.",
-            "started",
+        Action::Start => actions::waiting(
+            changes(
+                "startContainer",
+                "Start a container",
+                "Of several at once, one starts it, and the others find it running.",
+                "started",
+            ),
+            false,
         ),
-        Action::Stop => changes(
-            "stopContainer",
-            "Stop a container",
-            "By its stop signal, and after its stop timeout by SIGKILL. Answered when it has stopped.",
-            "stopped",
+        Action::Stop => actions::waiting(
+            changes(
+                "stopContainer",
+                "Stop a container",
+                "By its stop signal, and after its stop timeout by SIGKILL. Answered when it has stopped.",
+                "stopped",
+            ),
+            true,
         ),
-        Action::Restart => changes(
-            "restartContainer",
-            "Restart a container",
-            "Stops it as a stop does, and starts it. One that does not run is started.",
-            "restarted",
+        Action::Restart => actions::waiting(
+            changes(
+                "restartContainer",
+                "Restart a container",
+                "Stops it as a stop does, and starts it. One that does not run is started.",
+                "restarted",
+            ),
+            false,
         ),
         Action::Pause => changes(
             "pauseContainer",

@@ -11,6 +11,7 @@ mod watched;
 use std::sync::Arc;
 use std::time::Instant;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use compute::figures;
@@ -21,7 +22,7 @@ use watched::Watched;
 use super::inspected::Inspected;
 use super::upstream::{Question, Upstream};
 use super::{ContainerId, Engine, Error};
-use crate::policy::{Operation, Permitted, Verb};
+use crate::policy::{ContainerName, Operation, Permitted, Verb};
 
 /// The longest that the engine's account of one container can be. On a host with many disks it is long.
 const MAX_SAMPLE_BYTES: usize = 1024 * 1024;
@@ -37,9 +38,11 @@ impl Operation for ReadStats {
 }
 
 /// What a container consumes; the answer to `stats`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Stats {
     /// The short name.
+    #[schemars(regex(pattern = ContainerName::PATTERN))]
     pub container: String,
     /// The figures.
     #[serde(flatten)]
@@ -47,11 +50,13 @@ pub struct Stats {
 }
 
 /// What a container consumes, as `docker stats` counts it. What the engine does not know is 0.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Figures {
     /// When the engine looked: RFC 3339 in UTC.
+    #[schemars(extend("format" = "date-time"))]
     pub time: String,
     /// Of one processor, over the time since the look before: two that are wholly in use are 200.
+    #[schemars(range(min = 0.0))]
     pub cpu_percent: f64,
     /// Memory in use, without what is only a copy of files and can be given back at once.
     pub memory_bytes: u64,

@@ -1,0 +1,172 @@
+//! What there is to say of rows that read on, run commands, or change many at once.
+
+use std::collections::BTreeMap;
+
+use hyper::StatusCode;
+use serde_json::json;
+
+use super::about::{About, Answer, Parameter, Sent, Tag};
+use super::errors::EXAMPLE;
+use crate::api::batch::Wanted;
+use crate::api::exec::{Commands, Executed, Offered, Output};
+use crate::api::reply::{ItemResult, Results};
+use crate::engine::{Figures, Stats};
+use crate::gateway::BatchVerb;
+
+pub(super) fn stats() -> About {
+    let stats = Stats {
+        container: EXAMPLE.to_owned(),
+        figures: Figures {
+            time: "2026-01-31T18:00:00.123456789Z".to_owned(),
+            cpu_percent: 12.5,
+            memory_bytes: 52_428_800,
+            memory_limit_bytes: 2_147_483_648,
+            network_rx_bytes: 1_048_576,
+            network_tx_bytes: 524_288,
+            block_read_bytes: 0,
+            block_write_bytes: 4_096,
+            pids: 7,
+        },
+    };
+    About::new(
+        "getStats",
+        Tag::Containers,
+        "What a container consumes",
+        "Once as JSON. Where `Accept` names a stream, again each second for as long as the container is there and the \
+         caller may read it, also when it stops and starts meanwhile.",
+    )
+    .gives(
+        Answer::ok("It is this.")
+            .json(&stats)
+            .lines(&stats)
+            .events(&stats),
+    )
+}
+
+pub(super) fn commands() -> About {
+    let commands = Commands {
+        container: EXAMPLE,
+        commands: vec![Offered {
+            command: "probe",
+            params: BTreeMap::from([("url", "rtmp://[a-z0-9./:-]{1,200}")]),
+            timeout: "10s".to_owned(),
+        }],
+    };
+    About::new(
+        "listCommands",
+        Tag::Containers,
+        "The commands that can be run in a container",
+        "As the configuration names them.",
+    )
+    .gives(Answer::ok("They are these.").json(&commands))
+}
+
+pub(super) fn command() -> About {
+    let executed = Executed {
+        container: EXAMPLE,
+        command: "probe",
+        exit_code: 0,
+        output: Output {
+            stdout: "rtmp://nginx-rtmp/live: h264, 30 fps\n",
+            stderr: "",
+            truncated: false,
+            duration_ms: 184,
+        },
+    };
+    About::new(
+        "runCommand",
+        Tag::Containers,
+        "Run a command in a container",
+        "Answered when its process has ended, whatever it ended with.",
+    )
+    .reads(
+        Sent::json::<BTreeMap<String, String>>(
+            "Its parameters by name. Each must match, as a whole, the pattern that the list of commands gives.",
+            json!({"url": "rtmp://nginx-rtmp/live"}),
+        )
+        .or_nothing(),
+    )
+    .gives(Answer::ok("It has ended.").json(&executed))
+}
+
+pub(super) fn batch(verb: BatchVerb) -> About {
+    let (id, summary, order, done) = match verb {
+        BatchVerb::Start => (
+            "startContainers",
+            "Start containers",
+            "What others depend on is started first.",
+            "started",
+        ),
+        BatchVerb::Stop => (
+            "stopContainers",
+            "Stop containers",
+            "What depends on others is stopped first.",
+            "stopped",
+        ),
+        BatchVerb::Restart => (
+            "restartContainers",
+            "Restart containers",
+            "What others depend on is restarted first.",
+            "restarted",
+        ),
+    };
+    let good = |container| ItemResult::Good {
+        container,
+        status: done,
+        changed: true,
+    };
+    let all = Results {
+        results: vec![good("ffmpeg-kick"), good(EXAMPLE)],
+    };
+    let some = Results {
+        results: vec![
+            good("ffmpeg-kick"),
+            ItemResult::Bad {
+                container: "nowhere",
+                error: "Container not found: nowhere".to_owned(),
+                code: StatusCode::NOT_FOUND.as_u16(),
+            },
+        ],
+    };
+    About::new(id, Tag::Containers, summary, order)
+        .reads(Sent::json::<Wanted>(
+            "Which of them: names, or `*` for all on which the caller may do it.",
+            json!({"containers": ["ffmpeg-kick", EXAMPLE]}),
+        ))
+        .gives(Answer::ok("All of it went well.").json(&all))
+        .gives(
+            Answer::new(
+                StatusCode::MULTI_STATUS,
+                "Something went wrong with one of them at least. Each says what, with the status of an answer to it alone.",
+            )
+            .json(&some),
+        )
+}
+
+/// The parameters that say what to wait for after a change.
+pub(super) fn waiting(about: About, is_stop: bool) -> About {
+    let states = if is_stop {
+        json!({"enum": ["exited"]})
+    } else {
+        json!({"enum": ["healthy", "running", "exited"]})
+    };
+    about
+        .takes(
+            Parameter::new(
+                "wait",
+                "What the container shall be when this is answered.",
+                states,
+                "exited",
+            )
+            .or_else("Bad parameter: wait: it is `healthy`, `running` or `exited`"),
+        )
+        .takes(
+            Parameter::new(
+                "timeout",
+                "How long to wait for that, such as `30s`; at most `10m`. Goes with `wait`.",
+                json!({"type": "string", "default": "30s", "pattern": "^[1-9][0-9]{0,2}(ms|s)$|^[1-9]m$|^10m$"}),
+                "30s",
+            )
+            .or_else("Bad parameter: timeout: it is a duration such as `30s` or `2m`, at most `10m`"),
+        )
+}
