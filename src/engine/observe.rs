@@ -10,7 +10,7 @@ pub type Observer = Box<dyn Fn(&Observation) + Send + Sync>;
 /// A call to the engine that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Observation {
-    /// What was called: `ping`, `list`, `inspect`, or a verb.
+    /// What was called: `ping`, `list`, `inspect`, a verb, or a step of one such as `exec_start`.
     pub call: &'static str,
     /// How long it took.
     pub took: Duration,

@@ -18,6 +18,7 @@ use crate::stage::{Stage, on_each_engine};
 const TABLES: &str = r#"
 [containers.c0]
 allow = ["status", "stop", "pause", "unpause", "exec"]
+cooldown = "1h"
 [containers.c1]
 allow = ["status", "exec"]
 [containers.c2]
@@ -147,9 +148,9 @@ fn what_comes_of_them() {
             env.contains(&"A=1") && env.contains(&"B=x y $HOME"),
             "{env:?}"
         );
-        let is_marker = |line: &&&str| line.starts_with("RELAYER_CONTROLLER_EXEC=");
+        let is_marker = |line: &&&str| line.starts_with("RELAYER_EXEC=");
         let marker = env.iter().find(is_marker).unwrap();
-        assert_eq!(marker.len(), 24 + 32, "{marker}");
+        assert_eq!(marker.len(), 13 + 32, "{marker}");
     });
 }
 
@@ -597,6 +598,10 @@ fn commands_count_as_changes() {
             assert_eq!(long.join().unwrap(), 200);
         });
         check(stage, "true", "", &json!([0, "", "", false]));
+        // It begins no cool-down, and waits for none.
+        assert_eq!(stage.post("/container/c0/stop").status, 200);
+        assert_eq!(stage.post("/container/c0/stop").status, 429);
+        check_error(stage, "true", "", 409, "Container not running");
     });
 }
 

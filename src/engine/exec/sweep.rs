@@ -16,11 +16,11 @@ use super::process::Process;
 use crate::engine::inspected::Inspected;
 use crate::engine::{ContainerId, Engine, Error};
 
-/// How long all of it may take.
-const LIMIT: Duration = Duration::from_secs(5);
+/// How long all of it may take. It takes a tenth of a second where the engine has nothing else to do.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// How long one shell may take, and what it prints is of no use.
-const SHELL_LIMIT: Duration = Duration::from_secs(3);
+const SHELL_LIMIT: Duration = Duration::from_secs(5);
 const SHELL_OUTPUT: usize = 0;
 
 /// How long what was killed may take to be gone, and how often it is looked whether it is.
@@ -72,8 +72,9 @@ done 2>/dev/null"#;
 const CLEAN: i64 = 0;
 const LEFT: i64 = 3;
 
-/// The name of the variable that marks a program and all that it starts.
-pub const MARKER: &str = "RELAYER_CONTROLLER_EXEC";
+/// The name of the variable that marks a program and all that it starts. It is none of the gateway's own settings: what is
+/// run may be a gateway.
+pub const MARKER: &str = "RELAYER_EXEC";
 
 /// That variable with a value of 32 hexadecimal digits that nobody can guess.
 pub(super) struct Marker(String);
@@ -184,11 +185,13 @@ impl Engine {
         let id = self.make(container, &run).await.ok()?;
         let mut process = self.begin(id, run.max_output).await.ok()?;
         let deadline = process.begun + run.timeout;
-        match process.wait(self, deadline).await.ok()??.exit_code {
-            CLEAN => Some(true),
-            LEFT => Some(false),
+        match process.wait(self, deadline).await.ok()? {
+            Some(ended) if ended.exit_code == CLEAN => Some(true),
+            Some(ended) if ended.exit_code == LEFT => Some(false),
             // No such shell, or none that is one, or no `/proc`.
-            _ => None,
+            Some(_) => None,
+            // It may be at it still; another would be no faster.
+            None => Some(false),
         }
     }
 }
@@ -197,4 +200,66 @@ impl Engine {
 fn is_root(user: Option<&str>) -> bool {
     let name = user.unwrap_or_default().split(':').next();
     matches!(name, Some("" | "0" | "root"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::path::Path;
+    use std::process::{Child, Command, Stdio};
+
+    use super::{CLEAN, MARKER, Marker, SCRIPT, is_root};
+
+    fn sleeper(marker: &str) -> Child {
+        let (name, value) = marker.split_once('=').unwrap();
+        let mut sleep = Command::new("sleep");
+        sleep.arg("300").env(name, value).env("LINES", "a\nb\n");
+        sleep.stdin(Stdio::null()).spawn().unwrap()
+    }
+
+    /// The script kills what has the marker, in each shell that this machine has, and nothing else.
+    #[test]
+    fn a_shell_kills_what_is_marked() {
+        for shell in [&["/bin/sh"][..], &["/bin/bash"], &["/bin/busybox", "sh"]] {
+            if !Path::new(shell[0]).exists() {
+                continue;
+            }
+            let [ours, theirs] = [(), ()].map(|()| Marker::new().unwrap().0);
+            let [mut marked, mut other] = [&ours, &theirs].map(|marker| sleeper(marker));
+            let mut script = Command::new(shell[0]);
+            script.args(&shell[1..]).args(["-c", SCRIPT, "sh", &ours]);
+            let said = script.output().unwrap();
+            assert_eq!(said.status.code().map(i64::from), Some(CLEAN), "{shell:?}");
+            assert_eq!((said.stdout.len(), said.stderr.len()), (0, 0), "{said:?}");
+            assert_eq!(marked.wait().unwrap().signal(), Some(9), "{shell:?}");
+            assert!(other.try_wait().unwrap().is_none(), "{shell:?}");
+            other.kill().unwrap();
+            other.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_marker_is_like_no_other() {
+        let [one, other] = [(), ()].map(|()| Marker::new().unwrap().0);
+        assert_ne!(one, other);
+        let value = one.strip_prefix(MARKER).unwrap().strip_prefix('=').unwrap();
+        assert!(value.len() == 32 && value.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    }
+
+    #[test]
+    fn who_is_root() {
+        for user in [
+            None,
+            Some(""),
+            Some("0"),
+            Some("root"),
+            Some("0:5"),
+            Some("root:a"),
+        ] {
+            assert!(is_root(user), "{user:?}");
+        }
+        for user in ["1000", "nobody", "00", "rooty", "1000:0"] {
+            assert!(!is_root(Some(user)), "{user}");
+        }
+    }
 }

@@ -52,18 +52,18 @@ pub(super) fn printed(answer: &[u8]) -> String {
     } else {
         body.to_vec()
     };
-    let (mut shown, mut rest) = (String::new(), body.as_slice());
+    let (mut pieces, mut rest) = (Vec::new(), body.as_slice());
     while let Some((header, after)) = rest.split_first_chunk::<8>() {
         let [stream, 0, 0, 0, length @ ..] = header else {
             panic!("{body:?}")
         };
         let length = usize::try_from(u32::from_be_bytes(*length)).unwrap();
         let (piece, after) = after.split_at(length);
-        shown += &format!("{stream}:{:?} ", String::from_utf8_lossy(piece));
+        pieces.push(format!("{stream}:{:?}", String::from_utf8_lossy(piece)));
         rest = after;
     }
     assert_eq!(rest, b"");
-    shown.trim_end().to_owned()
+    pieces.join(" ")
 }
 
 fn view_json(value: &Value) -> String {
