@@ -145,15 +145,13 @@ const fn status(failure: &Failure) -> StatusCode {
         | Failure::AlreadyStopped
         | Failure::NotRunning
         | Failure::Cycle(_) => StatusCode::CONFLICT,
-        Failure::BadParameter(_) => StatusCode::BAD_REQUEST,
-        Failure::TookTooLong(_) => StatusCode::GATEWAY_TIMEOUT,
         Failure::Busy | Failure::CoolingDown { .. } => StatusCode::TOO_MANY_REQUESTS,
         Failure::Unrecorded | Failure::Stopping | Failure::NotAwaited(..) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         Failure::Unmet(_) => StatusCode::FAILED_DEPENDENCY,
-        Failure::NoHealthCheck(_) => StatusCode::BAD_REQUEST,
-        Failure::Unreached(_) => StatusCode::GATEWAY_TIMEOUT,
+        Failure::BadParameter(_) | Failure::NoHealthCheck(_) => StatusCode::BAD_REQUEST,
+        Failure::TookTooLong(_) | Failure::Unreached(_) => StatusCode::GATEWAY_TIMEOUT,
         Failure::Engine(_) | Failure::Broken => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -147,7 +147,6 @@ impl Entry {
                 | Failure::TookTooLong(_)
                 | Failure::Forbidden { .. }
                 | Failure::FacilityForbidden(_)
-                | Failure::NotRunning
                 | Failure::Engine(_)
                 | Failure::Busy
                 | Failure::CoolingDown { .. }
