@@ -16,9 +16,10 @@ use hyper_util::rt::TokioIo;
 use rustix::net::sockopt;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
 /// After how long without a word the kernel asks whether the other machine is still there, and how often it asks: for an
 /// answer that takes long there is no other limit.
@@ -94,9 +95,12 @@ impl Connection {
     }
 }
 
+/// One type for all, because what speaks HTTP is compiled for each.
+type Stream = Either<UnixStream, Either<TcpStream, TlsStream<TcpStream>>>;
+
 async fn open(place: &Place, tls: Option<&Tls>) -> io::Result<Connection> {
-    match place {
-        Place::Unix(path) => speak(UnixStream::connect(path).await?, None).await,
+    let (stream, peer): (Stream, _) = match place {
+        Place::Unix(path) => (Either::Left(UnixStream::connect(path).await?), None),
         Place::Tcp(host, port) => {
             let tcp = TcpStream::connect((host.as_str(), *port)).await?;
             let peer = Some(tcp.peer_addr()?);
@@ -106,21 +110,16 @@ async fn open(place: &Place, tls: Option<&Tls>) -> io::Result<Connection> {
             sockopt::set_tcp_keepidle(&tcp, ALIVE_AFTER)?;
             sockopt::set_tcp_keepintvl(&tcp, ALIVE_EVERY)?;
             sockopt::set_tcp_keepcnt(&tcp, ALIVE_TRIES)?;
-            match tls {
-                None => speak(tcp, peer).await,
+            let stream = match tls {
+                None => Either::Left(tcp),
                 Some(Tls { name, config }) => {
                     let connector = TlsConnector::from(Arc::clone(config));
-                    speak(connector.connect(name.clone(), tcp).await?, peer).await
+                    Either::Right(connector.connect(name.clone(), tcp).await?)
                 }
-            }
+            };
+            (Either::Right(stream), peer)
         }
-    }
-}
-
-async fn speak<S>(stream: S, peer: Option<SocketAddr>) -> io::Result<Connection>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+    };
     let (sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
