@@ -15,8 +15,8 @@ use crate::pretend::Pretend;
 use crate::server::{Listen, RequestId};
 use crate::telemetry;
 
-/// The file that is shipped, so that the demo shows what a deployer gets.
-const SHIPPED: &str = include_str!("../../relayer-controller.toml");
+/// The containers of the shipped file, with logs, figures and commands besides.
+const RULES: &str = include_str!("demo.toml");
 
 /// What every line of the start begins with: nobody shall take this for the real thing.
 const MARK: &str = "[demo, pretend engine]";
@@ -39,11 +39,7 @@ pub(super) fn run(listen: &Listen) -> u8 {
         ("LOG__FILTER", "warn".to_owned()),
     ];
     let environment = settings.map(|(key, value)| (format!("RELAYER_CONTROLLER_{key}"), value));
-    let config = match config::parse(
-        "relayer-controller.toml",
-        SHIPPED,
-        &Environment::from_iter(environment),
-    ) {
+    let config = match config::parse("demo.toml", RULES, &Environment::from_iter(environment)) {
         Ok(config) => config,
         Err(mistakes) => return report(&mistakes),
     };
@@ -94,13 +90,20 @@ fn introduce(listeners: &[Listen], count: usize) {
         "{MARK} this is not Docker: {count} made-up containers, and nothing on this machine is touched"
     ));
     say(&format!(
-        "{MARK} the rules are those of the shipped relayer-controller.toml; try:"
+        "{MARK} everybody may do with them what the verbs in /whoami say; try:"
     ));
     say(&format!("{MARK}   curl {curl}/containers"));
     say(&format!(
         "{MARK}   curl -X POST {curl}/container/ffmpeg-kick/stop"
     ));
     say(&format!("{MARK}   curl {curl}/container/ffmpeg-kick"));
+    say(&format!(
+        "{MARK}   curl -N '{curl}/container/muxer/logs?follow=true'"
+    ));
+    say(&format!("{MARK}   curl {curl}/container/muxer/stats"));
+    say(&format!(
+        "{MARK}   curl -X POST {curl}/container/nginx-rtmp/exec/reload"
+    ));
     say(&format!("{MARK} Ctrl-C ends it"));
 }
 

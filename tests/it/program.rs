@@ -353,7 +353,7 @@ fn the_demo_says_what_it_is() {
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut demo = Running(child);
-    let lines: Vec<String> = lines.take(6).map(Result::unwrap).collect();
+    let lines: Vec<String> = lines.take(9).map(Result::unwrap).collect();
     for line in &lines {
         assert!(line.starts_with("[demo, pretend engine]"), "{line}");
     }
@@ -371,6 +371,19 @@ fn the_demo_says_what_it_is() {
         status,
         r#"{"container":"ffmpeg-kick","status":"exited","running":false}"#
     );
+    // Everything that it names can be tried.
+    let tried = lines.iter().filter_map(|line| line.split_once("curl "));
+    for (_, tried) in tried {
+        let method = if tried.starts_with("-X POST") {
+            "POST"
+        } else {
+            "GET"
+        };
+        let (_, path) = tried.split_once(&address.to_string()).unwrap();
+        let path = path.trim_end_matches('\'').replace("?follow=true", "");
+        let status = http::ask(address, method, &path).status;
+        assert!([200, 409].contains(&status), "{tried}: {status}");
+    }
     demo.signal(Signal::INT);
     assert_eq!(demo.wait(), Some(0));
 }
