@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Api;
 use super::problem::Problem;
 use super::reply::{self, Response};
-use crate::engine::Printed;
+use crate::engine::CommandOutput;
 use crate::gateway::{Asked, Caller, TookTooLong};
 use crate::policy::ContainerName;
 
@@ -80,7 +80,7 @@ impl<'run> Unfinished<'run> {
 }
 
 impl<'run> Output<'run> {
-    fn new(printed: &'run Printed) -> Self {
+    fn new(printed: &'run CommandOutput) -> Self {
         Self {
             stdout: &printed.stdout,
             stderr: &printed.stderr,

@@ -66,6 +66,24 @@ impl Parameters {
         Ok(Self(parameters))
     }
 
+    /// What a parameter means, where it is given.
+    ///
+    /// # Errors
+    ///
+    /// Text that means nothing; `forms` says what does.
+    pub(super) fn take_as<T>(
+        &mut self,
+        key: &str,
+        read: impl Fn(&str) -> Option<T>,
+        forms: &str,
+    ) -> Result<Option<T>, Problem> {
+        let Some(value) = self.take(key) else {
+            return Ok(None);
+        };
+        let meant = read(&value).map(Some);
+        meant.ok_or_else(|| Problem::Input(format!("Bad parameter: {key}: {forms}")))
+    }
+
     /// The signal to send, where one is given.
     ///
     /// # Errors

@@ -8,6 +8,8 @@ mod exec;
 mod identify;
 mod input;
 mod limits;
+mod log_form;
+mod logs;
 mod media;
 mod openapi;
 mod problem;
@@ -160,6 +162,10 @@ impl Api {
                 self.execute(&caller, &name, &command, &values).await
             }
             Endpoint::Batch(verb) => self.batch(caller, verb, request).await,
+            Endpoint::Logs => {
+                let name = self.name(&caller, row, segments).await?;
+                self.logs(&caller, &name, request).await
+            }
             Endpoint::Container(action) => {
                 let name = self.name(&caller, row, segments).await?;
                 let parameters = Parameters::read(request).await?;

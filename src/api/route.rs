@@ -47,6 +47,8 @@ pub enum Endpoint {
     OpenApi,
     /// The status of all containers.
     Containers,
+    /// What one container prints.
+    Logs,
     /// What one container consumes.
     Stats,
     /// The commands that can be run in one container.
@@ -127,6 +129,12 @@ pub const ROWS: &[Row] = &[
         "/container/{name}/status",
         Need::Verb(Verb::Status),
         Endpoint::Container(Action::Status),
+    ),
+    row(
+        "GET",
+        "/container/{name}/logs",
+        Need::Verb(Verb::Logs),
+        Endpoint::Logs,
     ),
     row(
         "GET",

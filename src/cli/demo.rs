@@ -21,6 +21,9 @@ const RULES: &str = include_str!("demo.toml");
 /// What every line of the start begins with: nobody shall take this for the real thing.
 const MARK: &str = "[demo, pretend engine]";
 
+/// The containers print something, now and then.
+const LABELS: [(&str, &str); 1] = [("pretend.print-every", "1000")];
+
 pub(super) fn run(listen: &Listen) -> u8 {
     let folder = match Folder::new() {
         Ok(folder) => folder,
@@ -60,7 +63,7 @@ async fn serve(config: Config, socket: PathBuf) -> Ended {
     };
     for name in config.containers.keys() {
         let full_name = config.policy.prefix().full(name);
-        if let Err(error) = pretend.add(full_name.as_str(), &[], true) {
+        if let Err(error) = pretend.add(full_name.as_str(), &LABELS, true) {
             complain(&format!(
                 "the pretend engine has no room for {full_name}: {error}"
             ));

@@ -73,6 +73,23 @@ impl Inspected {
         (!user.is_empty()).then_some(user)
     }
 
+    /// Whether its processes are there, frozen ones too.
+    pub(super) const fn is_running(&self) -> bool {
+        matches!(self.state, State::Running | State::Paused)
+    }
+
+    /// Whether it prints to a terminal. Then all that it prints is one stream, and comes as it is.
+    pub(super) fn is_terminal(&self) -> bool {
+        let config = self.response.config.as_ref();
+        config.and_then(|config| config.tty).unwrap_or_default()
+    }
+
+    /// When its latest run began, as the engine writes it; none before the first.
+    pub(super) fn started_at(&self) -> Option<&str> {
+        let started_at = self.response.state.as_ref()?.started_at.as_deref();
+        started_at.filter(|time| *time != NEVER)
+    }
+
     /// Where the writable layer of its root lies, for storage drivers that say so.
     pub(super) fn writable_layer(&self) -> Option<&str> {
         let driver = self.response.graph_driver.as_ref()?;

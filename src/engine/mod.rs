@@ -8,6 +8,7 @@ mod exec;
 mod host;
 mod id;
 mod inspected;
+mod logs;
 mod observe;
 mod own;
 mod reach;
@@ -22,9 +23,13 @@ pub use command::{Change, InvalidSignal, Look, Outcome, Signal};
 pub use compose::{Composed, Condition};
 pub use docker::Engine;
 pub use error::Error;
-pub use exec::{Commands, MARKER, Printed, Ran, Run};
+pub use exec::{Commands, MARKER, Printed as CommandOutput, Ran, Run};
 pub use host::{Host, Settings};
 pub use id::{ContainerId, InvalidId};
+pub use logs::{
+    Line, Lines, Logs, MAX_LINE_BYTES, Moment, Piece, Printed, ReadLogs, Source, Streams, Tail,
+    decode,
+};
 pub use observe::{End, Observation, Observer};
 pub use own::OwnContainer;
 pub use stats::{Figures, ReadStats, Stats};

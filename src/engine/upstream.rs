@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Response, Uri};
+use hyper::{Method, Response, Uri, Version};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -21,6 +21,7 @@ pub(super) struct Question {
     method: Method,
     path: String,
     body: Option<Value>,
+    version: Version,
 }
 
 impl Question {
@@ -32,6 +33,7 @@ impl Question {
             method: Method::GET,
             path,
             body: None,
+            version: Version::HTTP_11,
         }
     }
 
@@ -41,7 +43,15 @@ impl Question {
             method: Method::POST,
             path,
             body: Some(body),
+            version: Version::HTTP_11,
         }
+    }
+
+    /// The same, to be answered without chunks: what comes while nobody reads then comes at once. The end of such an
+    /// answer is the end of its connection, whatever ends that.
+    pub(super) const fn without_chunks(mut self) -> Self {
+        self.version = Version::HTTP_10;
+        self
     }
 
     fn request(self) -> Result<BollardRequest, Theirs> {
@@ -51,6 +61,7 @@ impl Question {
         let is_empty = body.is_empty();
         let mut request = BollardRequest::new(body_full(body));
         *request.method_mut() = self.method;
+        *request.version_mut() = self.version;
         *request.uri_mut() = self.path.parse::<Uri>()?;
         if !is_empty {
             let json = HeaderValue::from_static("application/json");

@@ -10,7 +10,7 @@ use super::receipt::Receipt;
 use super::{Caller, Failure, Gateway, TookTooLong, entry, receipt};
 use crate::audit::Record;
 use crate::config;
-use crate::engine::{Commands, Printed, Ran, Run};
+use crate::engine::{CommandOutput, Commands, Ran, Run};
 use crate::policy::ContainerName;
 
 /// A command that is asked for: as the caller wrote its name, and with what.
@@ -28,7 +28,7 @@ pub struct Executed {
     /// What it ended with.
     pub exit_code: i64,
     /// What it printed.
-    pub printed: Printed,
+    pub printed: CommandOutput,
 }
 
 impl Gateway {

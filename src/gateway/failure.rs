@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Missed, Unreached, Until};
 use crate::config::BadParameter;
 use crate::engine;
-use crate::engine::Printed;
+use crate::engine::CommandOutput;
 use crate::limits::Wait;
 use crate::policy::{ContainerName, Facility, Verb};
 
@@ -77,7 +77,7 @@ pub struct TookTooLong {
     /// Whether it may be running still, because nothing in the container could end it.
     pub is_left_running: bool,
     /// What it had printed by then.
-    pub printed: Printed,
+    pub printed: CommandOutput,
 }
 
 impl fmt::Display for TookTooLong {

@@ -6,6 +6,7 @@ mod entry;
 mod exec;
 mod failure;
 mod lease;
+mod logs;
 mod receipt;
 mod stats;
 mod turn;

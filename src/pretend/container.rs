@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
+use super::log::{Log, Output, PRINT_EVERY};
 use super::process::Process;
 use super::refusal::Refusal;
 use super::signal::Signal;
@@ -27,6 +28,7 @@ pub(super) struct Container {
     pub(super) started: Option<SystemTime>,
     pub(super) finished: Option<SystemTime>,
     pub(super) exit_code: u8,
+    pub(super) log: Log,
 }
 
 /// What a container is made of.
@@ -38,6 +40,8 @@ pub(super) struct Config {
     /// In seconds; negative for ever.
     pub(super) stop_timeout: Option<i64>,
     pub(super) healthcheck: Option<Map<String, Value>>,
+    /// Whether it prints to a terminal.
+    pub(super) terminal: bool,
 }
 
 /// One run of one container.
@@ -78,6 +82,34 @@ impl Container {
         self.process = Some(Process::new(pid, self.exit(now)));
         self.started = Some(now);
         self.exit_code = 0;
+        self.print(Output::Stdout, b"pretend: started\n", now);
+        self.log.begin(now, self.print_every());
+    }
+
+    /// Prints to the log, as its terminal has it if there is one.
+    pub(super) fn print(&mut self, output: Output, text: &[u8], now: SystemTime) {
+        if !self.config.terminal {
+            return self.log.print(output, text, now);
+        }
+        let lines = text.split_inclusive(|byte| *byte == b'\n');
+        let lines = lines.map(|line| match line.strip_suffix(b"\n") {
+            Some(body) => [body, b"\r\n"].concat(),
+            None => line.to_vec(),
+        });
+        let text = lines.collect::<Vec<_>>().concat();
+        self.log.print(Output::Stdout, &text, now);
+    }
+
+    /// Prints what is due by now.
+    pub(super) fn print_due(&mut self, now: SystemTime) {
+        let frozen = self.is_paused();
+        self.log.settle(now, self.print_every(), frozen);
+    }
+
+    fn print_every(&self) -> Option<Duration> {
+        let label = self.config.labels.get(PRINT_EVERY)?;
+        let milliseconds = label.parse().ok().filter(|number| *number > 0);
+        milliseconds.map(Duration::from_millis)
     }
 
     /// Delivers a signal to its process.
@@ -91,8 +123,8 @@ impl Container {
         }
         // dockerd lets a frozen container go on, so that any other signal can be delivered to it.
         process.thaw(now);
-        if signal == Signal::Term {
-            process.terminate(now, delay);
+        if signal == Signal::Term && process.terminate(now, delay) {
+            self.print(Output::Stderr, b"pretend: stopping\n", now);
         }
         Ok(())
     }

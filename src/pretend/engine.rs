@@ -98,6 +98,11 @@ impl Engine {
         )
     }
 
+    /// To be told of every change from now on.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
     pub(super) fn set_fault(&self, fault: Option<(Fault, String)>) {
         *lock(&self.fault) = fault;
     }

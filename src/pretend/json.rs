@@ -105,7 +105,7 @@ fn config(container: &Container) -> Value {
         "Hostname": short_id,
         "Domainname": "",
         "User": "",
-        "Tty": false,
+        "Tty": container.config.terminal,
         "Env": null,
         "Cmd": container.config.command,
         "Image": container.config.image,
@@ -158,7 +158,8 @@ fn status_line(container: &Container, now: SystemTime) -> String {
     }
 }
 
-/// Reads the body of a create request: the image, the command, the labels, the stop timeout and the health check.
+/// Reads the body of a create request: the image, the command, the labels, the stop timeout, the health check, and whether
+/// it has a terminal.
 ///
 /// All else in it is ignored: what it would set up has no effect on a pretend process. Where the body is no JSON, the
 /// status is dockerd's and the words are not.
@@ -198,6 +199,9 @@ pub(super) fn read_config(body: &[u8]) -> Result<Config, Refusal> {
             .map_err(|_| wrong("StopTimeout"))?,
         healthcheck: serde_json::from_value(field(&value, "Healthcheck").clone())
             .map_err(|_| wrong("Healthcheck"))?,
+        terminal: serde_json::from_value::<Option<_>>(field(&value, "Tty").clone())
+            .map_err(|_| wrong("Tty"))?
+            .unwrap_or_default(),
     };
     check(config)
 }

@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use self::container::Config;
 use self::engine::Engine;
 pub use self::fault::Fault;
+pub use self::log::Output;
 use self::refusal::Refusal;
 
 mod answer;
@@ -35,6 +36,8 @@ mod filter;
 mod form;
 mod health;
 mod json;
+mod log;
+mod logs;
 mod process;
 mod program;
 mod refusal;
@@ -92,8 +95,9 @@ impl Pretend {
 
     /// Adds a container with these labels, and answers its id. The label `pretend.stop-delay` says how many
     /// milliseconds its process takes to leave after SIGTERM; `pretend.exit=1:200` that it leaves with 1 after 200
-    /// milliseconds by itself; `pretend.health=healthy:500` what its health check comes to, and when; and `pretend.cpu` how
-    /// much of one processor it uses, in percent.
+    /// milliseconds by itself; `pretend.health=healthy:500` what its health check comes to, and when; `pretend.cpu` how
+    /// much of one processor it uses, in percent; and `pretend.print-every` how many milliseconds there are between two
+    /// lines that it prints.
     ///
     /// # Errors
     ///
@@ -109,6 +113,7 @@ impl Pretend {
             labels,
             stop_timeout: None,
             healthcheck: None,
+            terminal: false,
         };
         let added = self.0.engine.change(|state, now| {
             let id = state.create(name, config, now)?;
@@ -118,6 +123,19 @@ impl Pretend {
             Ok(id)
         });
         added.map_err(|refusal: Refusal| io::Error::other(refusal.message))
+    }
+
+    /// Makes a container print this, all at one moment.
+    ///
+    /// # Errors
+    ///
+    /// Docker's own words when there is no such container.
+    pub fn print(&self, name: &str, output: Output, text: &[u8]) -> io::Result<()> {
+        let printed = self
+            .0
+            .engine
+            .change(|state, now| state.print(name, output, text, now));
+        printed.map_err(|refusal| io::Error::other(refusal.message))
     }
 
     /// Makes every request from the next one on meet this fault, or none.

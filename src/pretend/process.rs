@@ -49,8 +49,11 @@ impl Process {
     }
 
     /// Delivers SIGTERM. A second one finds the handler already running.
-    pub(super) fn terminate(&mut self, now: SystemTime, delay: Duration) {
+    /// Answers whether it is the first.
+    pub(super) fn terminate(&mut self, now: SystemTime, delay: Duration) -> bool {
+        let is_first = self.leaves_at.is_none();
         self.leaves_at = self.leaves_at.or(now.checked_add(delay));
+        is_first
     }
 
     /// Makes sure that SIGKILL comes at this date or earlier.

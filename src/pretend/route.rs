@@ -33,6 +33,7 @@ pub(super) enum Route {
     Version,
     List,
     Inspect(String),
+    Logs(String),
     Stats(String),
     Start(String),
     Stop(String),
@@ -200,6 +201,7 @@ fn route(method: &Method, path: &str) -> Option<Route> {
     let reference = reference.to_owned();
     match last {
         "json" if reading => Some(Route::Inspect(reference)),
+        "logs" if reading => Some(Route::Logs(reference)),
         "stats" if reading => Some(Route::Stats(reference)),
         "top" if reading => Some(Route::Top(reference)),
         _ if method != Method::POST => None,

@@ -20,7 +20,7 @@ use super::refusal::Refusal;
 use super::route::{Route, Target, Version};
 use super::signal::Signal;
 use super::state::Done;
-use super::{exec, filter, json, stats};
+use super::{exec, filter, json, logs, stats};
 
 /// The most bytes that the body of a request can have; dockerd has no limit.
 const MAX_BODY: usize = 1 << 20;
@@ -110,6 +110,7 @@ impl Asked<'_> {
                 });
                 return found.map(|value| good(&value));
             }
+            Route::Logs(name) => return logs::answer(engine, &name, &self.form()?),
             Route::Stats(name) => return self.stats(engine, &name).await,
             Route::Create => return self.create(engine),
             Route::Top(name) => {

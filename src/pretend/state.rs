@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use super::container::{Config, Container, Run};
 use super::exec::Exec;
+use super::log::{Log, Output};
 use super::refusal::Refusal;
 use super::signal::Signal;
 
@@ -87,10 +88,13 @@ impl Containers {
             let Some(process) = &container.process else {
                 continue;
             };
+            let again = process.start_again;
             let Some(end) = process.end().filter(|end| end.at <= now) else {
+                container.print_due(now);
                 continue;
             };
-            let again = process.start_again;
+            container.print_due(end.at);
+            container.log.stop();
             container.process = None;
             container.finished = Some(end.at);
             container.exit_code = end.exit_code;
@@ -138,6 +142,7 @@ impl Containers {
             started: None,
             finished: None,
             exit_code: 0,
+            log: Log::default(),
         };
         self.by_id.insert(id.clone(), container);
         Ok(id)
@@ -233,6 +238,18 @@ impl Containers {
         }
         container.signal(signal, now)?;
         Ok(Done::Changed)
+    }
+
+    /// Makes a container print this.
+    pub(super) fn print(
+        &mut self,
+        reference: &str,
+        output: Output,
+        text: &[u8],
+        now: SystemTime,
+    ) -> Result<(), Refusal> {
+        self.find_mut(reference)?.print(output, text, now);
+        Ok(())
     }
 
     pub(super) fn rename(&mut self, reference: &str, name: &str) -> Result<Done, Refusal> {

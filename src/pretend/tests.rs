@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout};
 
-use super::{Fault, Pretend, fault};
+use super::{Fault, Output, Pretend, fault};
 
 mod transcript;
 mod view;
@@ -153,6 +153,57 @@ async fn a_stalled_request_ends_with_its_client() {
         drop(stream);
         until(|| pretend.connections() == 0).await;
     }
+}
+
+/// What a container has printed, as it is on the wire; its times are left out.
+async fn logs(client: &Client, parameters: &str) -> String {
+    let line = format!("GET /containers/muxer/logs?{parameters} HTTP/1.0\r\nHost: x\r\n\r\n");
+    let answer = client.exchange(&line).await;
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(
+        head.contains(" 200 ") && !head.contains("content-type"),
+        "{head}"
+    );
+    body.replace("pretend: started", "started")
+}
+
+#[tokio::test]
+async fn what_is_printed_is_told_as_dockerd_tells_it() {
+    let (_folder, pretend, client) = pretend().await;
+    pretend.add("muxer", &[], true).unwrap();
+    pretend
+        .print("muxer", Output::Stderr, b"one\ntwo\n")
+        .unwrap();
+    // The frame's length is that of the whole line.
+    let started = "\x01\0\0\0\0\0\0\x11started\n".to_owned();
+    let [one, two] = ["one", "two"].map(|line| format!("\x02\0\0\0\0\0\0\x04{line}\n"));
+    for (parameters, expected) in [
+        ("stdout=1&stderr=1", format!("{started}{one}{two}")),
+        ("stdout=1", started.clone()),
+        ("stderr=1", format!("{one}{two}")),
+        ("stderr=1&tail=1", two.clone()),
+        ("stderr=1&tail=0", String::new()),
+        ("stderr=1&tail=x", format!("{one}{two}")),
+        ("stderr=1&until=1", String::new()),
+        ("stderr=1&since=99999999999", String::new()),
+    ] {
+        assert_eq!(logs(&client, parameters).await, expected, "{parameters}");
+    }
+    // A long line is in parts of one time.
+    let long = "x".repeat(40_000) + "\n";
+    pretend
+        .print("muxer", Output::Stdout, long.as_bytes())
+        .unwrap();
+    let told = logs(&client, "stdout=1&timestamps=1&tail=3").await;
+    let frames: Vec<_> = told.split("\x01\0\0\0\0").skip(1).collect();
+    let texts = frames.iter().map(|frame| &frame[3 + 31..]);
+    assert_eq!(
+        texts.clone().map(str::len).collect::<Vec<_>>(),
+        [16_384, 16_384, 7_233]
+    );
+    assert_eq!(texts.collect::<String>(), long);
+    assert!(frames.iter().all(|frame| frame[3..34] == frames[0][3..34]));
 }
 
 #[tokio::test]

@@ -18,6 +18,14 @@ pub(super) fn rfc3339(time: Option<SystemTime>) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{decimals}Z")
 }
 
+/// The date in UTC with nine decimals.
+pub(super) fn rfc3339_nano(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let whole = rfc3339(Some(UNIX_EPOCH + Duration::from_secs(since.as_secs())));
+    let whole = whole.trim_end_matches('Z');
+    format!("{whole}.{:09}Z", since.subsec_nanos())
+}
+
 /// Whole seconds since 1970.
 pub(super) fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH)

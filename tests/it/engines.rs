@@ -59,8 +59,16 @@ impl Direct {
 
     /// Makes a container that runs this program of a shell; answers its id.
     pub(crate) fn create_with(&self, name: &str, program: &str, labels: &Value) -> String {
-        let container = json!({ "Image": IMAGE, "Cmd": ["/bin/sh", "-c", program], "Labels": labels,
-            "HostConfig": { "NetworkMode": "none" } });
+        let more = json!({ "Labels": labels });
+        self.create_as(name, program, more)
+    }
+
+    /// The same with these further settings.
+    pub(crate) fn create_as(&self, name: &str, program: &str, mut settings: Value) -> String {
+        settings["Image"] = IMAGE.into();
+        settings["Cmd"] = json!(["/bin/sh", "-c", program]);
+        settings["HostConfig"] = json!({ "NetworkMode": "none" });
+        let container = settings;
         let said = self.ask(
             "POST",
             &format!("/containers/create?name={name}"),

@@ -35,6 +35,8 @@ mod gateway;
 mod http;
 mod landlock;
 mod limits;
+mod logs;
+mod logs_follow;
 mod metrics;
 mod names;
 mod openapi;

@@ -33,7 +33,7 @@ pub(crate) fn tables(more: &str) -> String {
     let mut text = String::from(
         r#"
 [containers.a]
-allow = ["status", "start", "stop", "restart", "pause", "unpause", "kill", "stats", "exec"]
+allow = ["status", "start", "stop", "restart", "pause", "unpause", "kill", "logs", "stats", "exec"]
 exec.probe = { argv = ["true"] }
 [containers.b]
 allow = ["status", "start"]
@@ -97,7 +97,10 @@ pub(crate) enum May {
     ReadMetrics,
 }
 
-const VIEWER: May = May::Do(&[("a", &[Verb::Status, Verb::Stats]), ("b", &[Verb::Status])]);
+const VIEWER: May = May::Do(&[
+    ("a", &[Verb::Status, Verb::Logs, Verb::Stats]),
+    ("b", &[Verb::Status]),
+]);
 
 const CAREFUL: May = May::Do(&[(
     "a",
@@ -152,7 +155,7 @@ pub(crate) fn callers(is_anonymous_known: bool) -> Vec<(&'static str, May)> {
         ("Authorization: Bearer careful-token\r\n", CAREFUL),
         (
             "Authorization: Bearer blind-token\r\n",
-            May::Do(&[("a", &[Verb::Status, Verb::Stats])]),
+            May::Do(&[("a", &[Verb::Status, Verb::Logs, Verb::Stats])]),
         ),
         ("Authorization: Bearer ops-token\r\n", May::ReadMetrics),
         ("Authorization: Bearer rotating-token\r\n", VIEWER),
@@ -339,7 +342,7 @@ fn what_each_caller_is_shown() {
             (
                 "viewer",
                 json!(["viewer"]),
-                json!({"a": ["status", "stats"], "b": ["status"]}),
+                json!({"a": ["status", "logs", "stats"], "b": ["status"]}),
                 &["a", "b"][..],
             ),
             (
@@ -363,7 +366,7 @@ fn what_each_caller_is_shown() {
             (
                 "blind",
                 json!(["blind", "viewer"]),
-                json!({"a": ["status", "stats"]}),
+                json!({"a": ["status", "logs", "stats"]}),
                 &["a"][..],
             ),
             ("ops", json!(["ops"]), json!({}), &[][..]),
@@ -409,6 +412,8 @@ fn hidden_is_as_if_it_were_not_there() {
             ("GET", "/status"),
             ("GET", "/exec"),
             ("HEAD", ""),
+            ("GET", "/logs"),
+            ("HEAD", "/logs"),
         ] {
             let hidden = ask(method, "mute", rest);
             assert_eq!(hidden, ask(method, "unmanaged", rest));

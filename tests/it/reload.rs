@@ -25,15 +25,15 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_relayer-controller");
 const TOKEN: &str = "rlc_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// The program with a file of its own, and its log in another.
-struct Gateway {
+pub(crate) struct Gateway {
     child: Child,
     folder: TempDir,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Gateway {
     /// Starts it with this text for a configuration.
-    fn start(text: &str) -> Self {
+    pub(crate) fn start(text: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("relayer-controller.toml");
         fs::write(&file, text).unwrap();
@@ -73,7 +73,7 @@ impl Gateway {
     }
 
     /// Waits for a line of the log with this in it.
-    fn wait_for(&self, part: &str) -> String {
+    pub(crate) fn wait_for(&self, part: &str) -> String {
         let since = Instant::now();
         loop {
             let log = self.log();
@@ -89,7 +89,7 @@ impl Gateway {
     }
 
     /// Puts another file in the place of the configuration, as careful editors do.
-    fn replace(&self, text: &str) {
+    pub(crate) fn replace(&self, text: &str) {
         let new = self.folder.path().join("new");
         fs::write(&new, text).unwrap();
         fs::rename(new, self.folder.path().join("relayer-controller.toml")).unwrap();
@@ -99,12 +99,12 @@ impl Gateway {
         kill_process(Pid::from_child(&self.child), Signal::HUP).unwrap();
     }
 
-    fn ask(&self, path: &str) -> http::Answer {
+    pub(crate) fn ask(&self, path: &str) -> http::Answer {
         ask(self.address, path)
     }
 
     /// Waits until a path is answered with this status.
-    fn wait_for_status(&self, path: &str, status: u16) {
+    pub(crate) fn wait_for_status(&self, path: &str, status: u16) {
         let since = Instant::now();
         while self.ask(path).status != status {
             assert!(since.elapsed() < Duration::from_secs(10), "{}", self.log());

@@ -9,7 +9,7 @@ use crate::stage::{Stage, on_each_engine};
 
 const EVERYTHING: &str = r#"
 [containers.a]
-allow = ["status", "start", "stop", "restart", "pause", "unpause", "kill", "stats", "exec"]
+allow = ["status", "start", "stop", "restart", "pause", "unpause", "kill", "logs", "stats", "exec"]
 exec.probe = { argv = ["true"] }
 [containers.b]
 allow = ["status", "start"]
@@ -123,7 +123,7 @@ fn the_whole_view() {
         let expected = json!({"container": "a", "status": "created", "running": false, "health": null,
             "image": "busybox:latest", "created_at": stage.engine.inspect(&a)["Created"], "started_at": null,
             "finished_at": null, "exit_code": null, "oom_killed": false, "restart_count": 0,
-            "verbs": ["status", "start", "stop", "restart", "pause", "unpause", "kill", "stats", "exec"]});
+            "verbs": ["status", "start", "stop", "restart", "pause", "unpause", "kill", "logs", "stats", "exec"]});
         assert_eq!(fresh, expected, "{}", stage.kind);
 
         stage.post("/container/a/start");
@@ -159,7 +159,7 @@ fn who_am_i() {
         let revision = whoami.as_object_mut().unwrap().remove("revision").unwrap();
         assert_eq!(revision.as_str().unwrap().len(), 12);
         let expected = json!({"principal": "anonymous", "roles": [], "containers": {
-            "a": ["status", "start", "stop", "restart", "pause", "unpause", "kill", "stats", "exec"],
+            "a": ["status", "start", "stop", "restart", "pause", "unpause", "kill", "logs", "stats", "exec"],
             "b": ["status", "start"], "c": ["status"], "mute": ["restart"]}});
         assert_eq!(whoami, expected);
     });
@@ -200,7 +200,7 @@ fn errors() {
             ),
             ("POST", "/container/-/start", 404, "Container not found: -"),
             ("GET", "/nothing", 404, "Not found"),
-            ("GET", "/container/a/logs", 404, "Not found"),
+            ("GET", "/container/a/stdout", 404, "Not found"),
             ("DELETE", "/container/a", 405, "Method not allowed"),
             ("GET", "/container/a/start", 405, "Method not allowed"),
             ("POST", "/container/a/status", 405, "Method not allowed"),
@@ -318,8 +318,12 @@ fn head_wherever_get() {
             let path = path(row, "a");
             let (get, head) = (stage.get(&path), http::ask(stage.address, "HEAD", &path));
             assert_eq!((head.status, head.body.as_str()), (200, ""), "{path}");
-            // Each look at the metrics is one more request, see `metrics`; and what a container consumes changes.
-            if !matches!(row.endpoint, Endpoint::Metrics | Endpoint::Stats) {
+            // Each look at the metrics is one more request, see `metrics`; what a container consumes changes; and a log has
+            // no length, see `logs`.
+            if !matches!(
+                row.endpoint,
+                Endpoint::Metrics | Endpoint::Stats | Endpoint::Logs
+            ) {
                 assert_eq!(
                     head.header("content-length"),
                     get.body.len().to_string(),

@@ -9,9 +9,86 @@ use super::about::{About, Answer, Parameter, Sent, Tag};
 use super::errors::EXAMPLE;
 use crate::api::batch::Wanted;
 use crate::api::exec::{Commands, Executed, Offered, Output};
+use crate::api::log_form::Record;
+use crate::api::logs::{STREAM_FORMS, SWITCH_FORMS, TAIL_FORMS, TIME_FORMS};
+use crate::api::media::TEXT;
 use crate::api::reply::{ItemResult, Results};
 use crate::engine::{Figures, Stats};
 use crate::gateway::BatchVerb;
+
+pub(super) fn logs() -> About {
+    let line = Record {
+        stream: "stderr",
+        time: Some("2026-01-31T18:00:00.123456789Z"),
+        line: "frame=  250 fps= 25 q=28.0",
+        partial: false,
+    };
+    let switch = json!({"type": "string", "enum": ["true", "false", "1", "0"], "default": "false"});
+    let time = || json!({"type": "string"});
+    let about = About::new(
+        "getLogs",
+        Tag::Containers,
+        "What a container prints",
+        "With `follow` it goes on for as long as the container is there and the caller may read it, also when the \
+         container stops and starts meanwhile; then no line is lost or told twice. Where it does not run, its start is \
+         waited for. An `EventSource` that connects again goes on where it was (`Last-Event-ID`).",
+    );
+    about
+        .takes(
+            Parameter::new(
+                "tail",
+                "How many lines from the end to begin with, or `all`.",
+                json!({"type": "string", "pattern": "^(all|[0-9]{1,9})$", "default": "100"}),
+                "20",
+            )
+            .or_else(format!("Bad parameter: tail: {TAIL_FORMS}")),
+        )
+        .takes(Parameter::new(
+            "since",
+            "From when on: RFC 3339, Unix seconds, or a duration ago such as `10m`.",
+            time(),
+            "10m",
+        ))
+        .takes(
+            Parameter::new(
+                "until",
+                "Until when, in the same words. Not with `follow`.",
+                time(),
+                "2026-01-31T18:00:00Z",
+            )
+            .or_else(format!("Bad parameter: until: {TIME_FORMS}")),
+        )
+        .takes(Parameter::new(
+            "timestamps",
+            "Whether each line of plain text begins with the time at which it was printed.",
+            switch.clone(),
+            "true",
+        ))
+        .takes(
+            Parameter::new(
+                "follow",
+                "Whether it goes on with what comes.",
+                switch,
+                "false",
+            )
+            .or_else(format!("Bad parameter: follow: {SWITCH_FORMS}")),
+        )
+        .takes(
+            Parameter::new(
+                "stream",
+                "Which of its outputs.",
+                json!({"type": "string", "enum": ["stdout", "stderr", "both"], "default": "both"}),
+                "stderr",
+            )
+            .or_else(format!("Bad parameter: stream: {STREAM_FORMS}")),
+        )
+        .gives(
+            Answer::ok("The lines, the oldest first; as plain text, just as they were printed.")
+                .text(TEXT, "frame=  250 fps= 25 q=28.0\n")
+                .lines(&line)
+                .events(&line),
+        )
+}
 
 pub(super) fn stats() -> About {
     let stats = Stats {

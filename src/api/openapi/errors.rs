@@ -7,7 +7,7 @@ use crate::api::problem::Problem;
 use crate::api::route::{Action, Endpoint, Need, Row};
 use crate::config::BadParameter;
 use crate::engine;
-use crate::engine::{Printed, State};
+use crate::engine::{CommandOutput, State};
 use crate::gateway::{Failure, Missed, TookTooLong, Unreached, Until};
 use crate::limits::Wait;
 use crate::policy::{ContainerName, Facility, Principal};
@@ -95,6 +95,7 @@ fn can_wait(row: &Row) -> bool {
         | Endpoint::Metrics
         | Endpoint::OpenApi
         | Endpoint::Containers
+        | Endpoint::Logs
         | Endpoint::Stats
         | Endpoint::Commands
         | Endpoint::Command
@@ -217,7 +218,7 @@ fn of_commands() -> [Sample; 4] {
         command: "probe".to_owned(),
         limit: Duration::from_secs(10),
         is_left_running: false,
-        printed: Printed {
+        printed: CommandOutput {
             stdout: String::new(),
             stderr: "still connecting\n".to_owned(),
             is_truncated: false,
