@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 mod stage;
 
 use stage::{
-    Gateway, PROGRAM, Stage, exchange, get, is_healthy, mebibytes, median, milliseconds,
-    read_answer, resident, row,
+    Gateway, PROGRAM, Stage, exchange, get, mebibytes, median, milliseconds, read_answer, resident,
+    row,
 };
 
 /// How many containers are restarted at once.
@@ -42,7 +42,7 @@ fn main() {
     println!("| what | measured | to reach |");
     println!("|---|---|---|");
     logs(&program, &engine);
-    let gateway = Gateway::start_on(&program, &stage, &file, is_healthy);
+    let gateway = Gateway::start(&program, &stage, &engine, &file);
     stats(&gateway);
     exec(&gateway, &stage);
     batch(&gateway, &stage);
@@ -65,7 +65,7 @@ fn logs(program: &Path, engine: &Path) {
     let script = format!("yes {line} | head -c {PRINTED}");
     let stage = Stage::new(engine, &["printer"], &script);
     let file = configure(&stage, &["printer"]);
-    let gateway = Gateway::start_on(program, &stage, &file, is_healthy);
+    let gateway = Gateway::start(program, &stage, engine, &file);
     let inspect = format!("/v1.41/containers/{}printer/json", stage.prefix);
     while ask(&mut UnixStream::connect(engine).unwrap(), &get(&inspect))
         .contains("\"Running\":true")
@@ -128,7 +128,12 @@ fn read_log(mut stream: impl Read + Write, request: &str) -> Duration {
             break head.split_off(at);
         }
     };
-    let letters = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'x').count();
+    let letters = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| usize::from(*byte == b'x'))
+            .sum::<usize>()
+    };
     missing -= letters(&after);
     while missing > 0 {
         let length = stream.read(&mut buffer).unwrap();

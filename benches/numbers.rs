@@ -36,6 +36,9 @@ const NAMES: [&str; 5] = [
     "nginx-rtmp",
 ];
 
+/// The shipped configuration.
+const SHIPPED: &str = "relayer-controller.toml";
+
 const RESTART: &str = "POST /container/muxer/restart HTTP/1.1\r\nHost: x\r\n\r\n";
 
 fn main() {
@@ -74,7 +77,7 @@ fn main() {
 
 /// The engine's own inspect and our status, each over one connection that is kept, one after the other.
 fn status(program: &Path, stage: &Stage) {
-    let gateway = Gateway::start(program, stage, &stage.engine);
+    let gateway = Gateway::start(program, stage, &stage.engine, Path::new(SHIPPED));
     let mut direct = UnixStream::connect(&stage.engine).unwrap();
     let mut ours = TcpStream::connect(gateway.address).unwrap();
     ours.set_nodelay(true).unwrap();
@@ -110,7 +113,7 @@ fn status(program: &Path, stage: &Stage) {
 /// container with and without it, and taken off once for each of the two calls that the gateway makes.
 fn restart(program: &Path, stage: &Stage) {
     let (relay, engine_took) = relay(stage);
-    let gateway = Gateway::start(program, stage, &relay);
+    let gateway = Gateway::start(program, stage, &relay, Path::new(SHIPPED));
     let mut ours = TcpStream::connect(gateway.address).unwrap();
     ours.set_nodelay(true).unwrap();
     let mut direct = UnixStream::connect(&stage.engine).unwrap();
@@ -176,14 +179,14 @@ fn pass(mut client: UnixStream, mut engine: UnixStream, tell: &Sender<Duration>)
 
 fn start_to_first_answer(program: &Path, stage: &Stage) -> Duration {
     let begun = Instant::now();
-    let gateway = Gateway::start(program, stage, &stage.engine);
+    let gateway = Gateway::start(program, stage, &stage.engine, Path::new(SHIPPED));
     let took = begun.elapsed();
     drop(gateway);
     took
 }
 
 fn idle_memory(program: &Path, stage: &Stage) -> u64 {
-    let gateway = Gateway::start(program, stage, &stage.engine);
+    let gateway = Gateway::start(program, stage, &stage.engine, Path::new(SHIPPED));
     let mut connection = TcpStream::connect(gateway.address).unwrap();
     for path in [
         "/containers",
@@ -237,7 +240,12 @@ fn secure_idle_memory(program: &Path, stage: &Stage) -> u64 {
             .map(|_| exchange(&mut connect(address), &get("/health")))
             .is_ok()
     };
-    let gateway = Gateway::start_on(program, stage, Path::new(&path("secure.toml")), ready);
+    let gateway = Gateway::start_at(
+        program,
+        (stage, &stage.engine),
+        Path::new(&path("secure.toml")),
+        ready,
+    );
     let mut connection = connect(gateway.address);
     let with_token = |request: &str| {
         request.replace(

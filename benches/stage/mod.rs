@@ -171,24 +171,13 @@ pub(crate) fn prepared() -> (PathBuf, PathBuf) {
 }
 
 impl Gateway {
-    /// Before this engine, with the shipped configuration.
-    pub(crate) fn start(program: &Path, stage: &Stage, engine: &Path) -> Self {
-        let file = Path::new("relayer-controller.toml");
+    /// Before this engine, with this configuration.
+    pub(crate) fn start(program: &Path, stage: &Stage, engine: &Path, file: &Path) -> Self {
         Self::start_at(program, (stage, engine), file, is_healthy)
     }
 
-    /// Before the stage's engine, with this configuration.
-    pub(crate) fn start_on(
-        program: &Path,
-        stage: &Stage,
-        file: &Path,
-        ready: impl Fn(SocketAddr) -> bool,
-    ) -> Self {
-        Self::start_at(program, (stage, &stage.engine), file, ready)
-    }
-
     /// Starts one with this configuration, and waits until it is ready.
-    fn start_at(
+    pub(crate) fn start_at(
         program: &Path,
         (stage, engine): (&Stage, &Path),
         file: &Path,

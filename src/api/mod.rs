@@ -33,7 +33,7 @@ pub use route::{Action, Endpoint, Need, ROWS, Row};
 use cors::Cors;
 use door::Entry;
 use input::Parameters;
-use media::{Media, accepts};
+use media::accepts;
 use problem::{Form, Problem};
 use reply::{Changed, Container, Containers, Ready, Response, Whoami};
 use route::{Routes, Segments};
@@ -148,7 +148,7 @@ impl Api {
             }
             Endpoint::Stats => {
                 let name = self.name(&caller, row, segments).await?;
-                self.stats(&caller, &name, request).await
+                Box::pin(self.stats(&caller, &name, request)).await
             }
             Endpoint::Commands => {
                 let name = self.name(&caller, row, segments).await?;
@@ -159,12 +159,13 @@ impl Api {
                 let name = self.name(&caller, row, segments).await?;
                 let command = input::decoded(segments.command);
                 let values = input::values(request).await?;
-                self.execute(&caller, &name, &command, &values).await
+                Box::pin(self.execute(&caller, &name, &command, &values)).await
             }
-            Endpoint::Batch(verb) => self.batch(caller, verb, request).await,
+            Endpoint::Batch(verb) => Box::pin(self.batch(caller, verb, request)).await,
+            // The rarer ones in boxes: every connection has room for the largest of the others.
             Endpoint::Logs => {
                 let name = self.name(&caller, row, segments).await?;
-                self.logs(&caller, &name, request).await
+                Box::pin(self.logs(&caller, &name, request)).await
             }
             Endpoint::Container(action) => {
                 let name = self.name(&caller, row, segments).await?;
@@ -262,10 +263,9 @@ impl Api {
         match patience {
             Some(patience) => {
                 let gateway = &self.gateway;
-                let waited = gateway.change_and_wait(caller, change, name, patience);
-                waited.await?;
+                Box::pin(gateway.change_and_wait(caller, change, name, patience)).await?;
             }
-            None => self.gateway.change(caller, change, name).await?,
+            None => Box::pin(self.gateway.change(caller, change, name)).await?,
         }
         let container = name.as_str();
         Ok(reply::json(

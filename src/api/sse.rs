@@ -16,11 +16,6 @@ pub(super) fn event(data: &str) -> Bytes {
     format!("data: {data}\n\n").into()
 }
 
-/// The same with a name, under which a browser's `EventSource` hands it out.
-pub(super) fn named(name: &str, data: &str) -> Bytes {
-    format!("event: {name}\ndata: {data}\n\n").into()
-}
-
 /// A stream of events with a comment in between whenever nothing else came for a while.
 pub(super) fn with_heartbeat(
     events: impl Stream<Item = io::Result<Bytes>> + Send + 'static,

@@ -3,7 +3,7 @@
 use bollard::errors::Error as Theirs;
 use bollard::{BollardRequest, body_full};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Collected, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response, Uri, Version};
@@ -170,7 +170,7 @@ async fn refused(response: Response<Incoming>) -> Theirs {
     }
     let status_code = response.status().as_u16();
     let body = Limited::new(response.into_body(), MAX_REFUSAL_BYTES);
-    let body = body.collect().await.map(|body| body.to_bytes());
+    let body = body.collect().await.map(Collected::to_bytes);
     let message = match &body {
         Ok(body) => serde_json::from_slice::<Refusal>(body).map_or_else(
             |_| String::from_utf8_lossy(body).into_owned(),

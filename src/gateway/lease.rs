@@ -13,14 +13,17 @@ use tokio_util::sync::CancellationToken;
 use super::{Caller, Gateway};
 use crate::config::Config;
 use crate::metrics::{OpenStream, StreamKind};
-use crate::policy::{ContainerName, Decision, Principal, Verb};
+use crate::policy::{ContainerName, Decision, Operation, Permitted, Principal, Verb};
 
 /// How often it is asked again where the configuration does not change: tokens and certificates expire.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
 
 /// What the caller of a stream showed, kept so that it can be judged by a later configuration too. Cheap to clone.
 #[derive(Clone)]
-pub struct Credentials(Arc<dyn Fn(&Config) -> Option<Principal> + Send + Sync>);
+pub struct Credentials(Arc<Judge>);
+
+/// Who shows them, by a configuration and now; none where nobody does.
+type Judge = dyn Fn(&Config) -> Option<Principal> + Send + Sync;
 
 impl Credentials {
     /// Credentials that this function judges: who shows them, by a configuration and now; none where nobody does.
@@ -50,13 +53,12 @@ pub(super) struct Lease {
 
 impl Gateway {
     /// A lease on a stream that was permitted by the caller's configuration.
-    pub(super) fn lease(
+    pub(super) fn lease<T: Operation>(
         &self,
         caller: &Caller,
         credentials: Credentials,
         kind: StreamKind,
-        verb: Verb,
-        container: &ContainerName,
+        permitted: &Permitted<T>,
     ) -> Lease {
         let mut config = self.config.subscribe();
         // It may have been replaced since the caller's was taken.
@@ -65,8 +67,8 @@ impl Gateway {
             request_id: caller.request_id.clone(),
             principal: caller.principal.clone(),
             credentials,
-            verb,
-            container: container.clone(),
+            verb: permitted.operation().verb(),
+            container: permitted.container().clone(),
             config,
             closing: self.closing.clone(),
             _open: self.metrics.stream(kind),

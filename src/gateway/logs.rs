@@ -26,9 +26,9 @@ impl Gateway {
         name: &ContainerName,
     ) -> Result<impl Stream<Item = Result<Printed, Error>> + Send + use<>, Failure> {
         let permitted = self.permit(caller, read, name).await?;
+        let lease = self.lease(caller, credentials, StreamKind::Logs, &permitted);
         let receipt = Receipt::admitted(caller, &permitted);
         let logs = receipt.close(Arc::clone(&self.engine).logs(permitted).await)?;
-        let lease = self.lease(caller, credentials, StreamKind::Logs, Verb::Logs, name);
         let told = Told {
             request_id: caller.request_id.clone(),
             container: name.clone(),

@@ -5,7 +5,7 @@ use futures_util::Stream;
 use super::{Caller, Credentials, Failure, Gateway, Receipt};
 use crate::engine::{ReadStats, Stats};
 use crate::metrics::StreamKind;
-use crate::policy::{ContainerName, Verb};
+use crate::policy::ContainerName;
 
 impl Gateway {
     /// What one container consumes now.
@@ -33,9 +33,9 @@ impl Gateway {
         name: &ContainerName,
     ) -> Result<impl Stream<Item = Stats> + Send + use<>, Failure> {
         let permitted = self.permit(caller, ReadStats, name).await?;
+        let lease = self.lease(caller, credentials, StreamKind::Stats, &permitted);
         let receipt = Receipt::admitted(caller, &permitted);
         let stats = receipt.close(self.engine.watch_stats(permitted).await)?;
-        let lease = self.lease(caller, credentials, StreamKind::Stats, Verb::Stats, name);
         Ok(lease.hold(stats))
     }
 }

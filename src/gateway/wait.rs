@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::receipt::Receipt;
 use super::{Caller, Failure, Gateway};
 use crate::engine::{Change, Error, Look, Phase, ReadLogs, State};
-use crate::policy::{ContainerName, Decision, Operation, Permitted, Verb};
+use crate::policy::{ContainerName, Decision, Operation, Permitted};
 
 /// How long after the first look the second comes; each later one comes half as long again after the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);

@@ -197,13 +197,17 @@ async fn what_is_printed_is_told_as_dockerd_tells_it() {
         .unwrap();
     let told = logs(&client, "stdout=1&timestamps=1&tail=3").await;
     let frames: Vec<_> = told.split("\x01\0\0\0\0").skip(1).collect();
-    let texts = frames.iter().map(|frame| &frame[3 + 31..]);
+    let texts = frames.iter().map(|frame| frame.get(3 + 31..).unwrap());
     assert_eq!(
         texts.clone().map(str::len).collect::<Vec<_>>(),
         [16_384, 16_384, 7_233]
     );
     assert_eq!(texts.collect::<String>(), long);
-    assert!(frames.iter().all(|frame| frame[3..34] == frames[0][3..34]));
+    assert!(
+        frames
+            .iter()
+            .all(|frame| frame.get(3..34) == frames[0].get(3..34))
+    );
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ fn pieces(
 ) -> impl Stream<Item = io::Result<Bytes>> + use<> {
     let breaks = request.head.uri.path() == "/breaks";
     iter(0..PIECES).map(move |number| {
-        let _held_while_it_lasts = &open;
+        assert!(Arc::strong_count(&open) > 1, "held while it lasts");
         asked.fetch_add(1, Ordering::SeqCst);
         if breaks && number == 2 {
             return Err(io::Error::other("for the test"));
@@ -113,7 +113,7 @@ fn pieces(
 fn read_body(stream: &mut TcpStream) -> (usize, bool) {
     let mut bytes = Vec::new();
     let _reset_or_not = stream.read_to_end(&mut bytes);
-    let body = bytes.iter().filter(|byte| **byte == b'x').count();
+    let body = bytes.iter().map(|byte| usize::from(*byte == b'x')).sum();
     (body, bytes.ends_with(b"0\r\n\r\n"))
 }
 

@@ -23,8 +23,6 @@ pub(super) fn logs() -> About {
         line: "frame=  250 fps= 25 q=28.0",
         partial: false,
     };
-    let switch = json!({"type": "string", "enum": ["true", "false", "1", "0"], "default": "false"});
-    let time = || json!({"type": "string"});
     let about = About::new(
         "getLogs",
         Tag::Containers,
@@ -33,6 +31,17 @@ pub(super) fn logs() -> About {
          container stops and starts meanwhile; then no line is lost or told twice. Where it does not run, its start is \
          waited for. An `EventSource` that connects again goes on where it was (`Last-Event-ID`).",
     );
+    log_parameters(about).gives(
+        Answer::ok("The lines, the oldest first; as plain text, just as they were printed.")
+            .text(TEXT, "frame=  250 fps= 25 q=28.0\n")
+            .lines(&line)
+            .events(&line),
+    )
+}
+
+fn log_parameters(about: About) -> About {
+    let switch = json!({"type": "string", "enum": ["true", "false", "1", "0"], "default": "false"});
+    let time = || json!({"type": "string"});
     about
         .takes(
             Parameter::new(
@@ -81,12 +90,6 @@ pub(super) fn logs() -> About {
                 "stderr",
             )
             .or_else(format!("Bad parameter: stream: {STREAM_FORMS}")),
-        )
-        .gives(
-            Answer::ok("The lines, the oldest first; as plain text, just as they were printed.")
-                .text(TEXT, "frame=  250 fps= 25 q=28.0\n")
-                .lines(&line)
-                .events(&line),
         )
 }
 
