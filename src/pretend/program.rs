@@ -186,7 +186,7 @@ fn unescaped(text: &str) -> Vec<u8> {
 /// What a shell does with `-c`, a script, its name and its arguments.
 fn shell(arguments: &[&str]) -> Plan {
     let script = match arguments {
-        ["-c", script, "sh", marker] if script.contains("kill -KILL \"${process#/proc/}\"") => {
+        ["-c", script, "sh", marker] if script.contains("kill -KILL \"$pid\"") => {
             return Plan {
                 kills: Some((*marker).to_owned()),
                 ..Plan::default()

@@ -51,16 +51,31 @@ const ENVIRONMENT: [&str; 5] = [
     "LD_LIBRARY_PATH=",
 ];
 
-/// Kills what has `$1` in its environment, again and again until there is nothing left, for it may be multiplying. It
+/// Kills what has `$1` in its environment, with those below it, which may have cleared theirs as `su -` does; again and
+/// again until there is nothing left, for it may be multiplying. What is stopped starts no more while those are noted. It
 /// uses nothing but what every shell has built in; without a `sleep` it only tries faster.
 const SCRIPT: &str = r#"[ -r "/proc/$$/environ" ] || exit 4
 round=0
 while :; do
   found=
   for process in /proc/[0-9]*; do
+    below=
     while IFS= read -r line || [ -n "$line" ]; do
-      case $line in *"$1"*) kill -KILL "${process#/proc/}"; found=1; break ;; esac
+      case $line in *"$1"*) below=${process#/proc/}; found=1; break ;; esac
     done <"$process/environ"
+    while [ -n "$below" ]; do
+      these=$below
+      below=
+      for pid in $these; do
+        kill -STOP "$pid"
+        for list in /proc/"$pid"/task/*/children; do
+          children=
+          read -r children <"$list"
+          below=$below${children:+ $children}
+        done
+        kill -KILL "$pid"
+      done
+    done
   done
   [ -n "$found" ] || exit 0
   round=$((round + 1))
@@ -204,17 +219,27 @@ fn is_root(user: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Read};
     use std::os::unix::process::ExitStatusExt;
     use std::path::Path;
-    use std::process::{Child, Command, Stdio};
+    use std::process::{Child, ChildStdout, Command, Stdio};
 
     use super::{CLEAN, MARKER, Marker, SCRIPT, is_root};
 
-    fn sleeper(marker: &str) -> Child {
+    /// A shell with the marker, and below it those that have cleared their environment; the last one says that it is
+    /// there, and after a while that it was not killed.
+    fn family(marker: &str) -> (Child, BufReader<ChildStdout>) {
         let (name, value) = marker.split_once('=').unwrap();
-        let mut sleep = Command::new("sleep");
-        sleep.arg("300").env(name, value).env("LINES", "a\nb\n");
-        sleep.stdin(Stdio::null()).spawn().unwrap()
+        let below = "env -i /bin/sh -c '(echo there; sleep 5; echo left) & wait' & wait";
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", below]).env(name, value);
+        shell.env("LINES", "a\nb\n").stdin(Stdio::null());
+        let mut shell = shell.stdout(Stdio::piped()).spawn().unwrap();
+        let mut printed = BufReader::new(shell.stdout.take().unwrap());
+        let mut line = String::new();
+        printed.read_line(&mut line).unwrap();
+        assert_eq!(line, "there\n");
+        (shell, printed)
     }
 
     /// The script kills what has the marker, in each shell that this machine has, and nothing else.
@@ -225,15 +250,20 @@ mod tests {
                 continue;
             }
             let [ours, theirs] = [(), ()].map(|()| Marker::new().unwrap().0);
-            let [mut marked, mut other] = [&ours, &theirs].map(|marker| sleeper(marker));
+            let [(mut marked, mut printed), (mut other, mut others)] =
+                [&ours, &theirs].map(|marker| family(marker));
             let mut script = Command::new(shell[0]);
             script.args(&shell[1..]).args(["-c", SCRIPT, "sh", &ours]);
             let said = script.output().unwrap();
             assert_eq!(said.status.code().map(i64::from), Some(CLEAN), "{shell:?}");
             assert_eq!((said.stdout.len(), said.stderr.len()), (0, 0), "{said:?}");
             assert_eq!(marked.wait().unwrap().signal(), Some(9), "{shell:?}");
+            let mut text = String::new();
+            printed.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "", "{shell:?}");
             assert!(other.try_wait().unwrap().is_none(), "{shell:?}");
-            other.kill().unwrap();
+            others.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "left\n", "{shell:?}");
             other.wait().unwrap();
         }
     }
