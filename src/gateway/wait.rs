@@ -201,8 +201,13 @@ impl Gateway {
         let look = self.permit(caller, Look, name).await?;
         if patience.until == Until::Healthy {
             let receipt = Receipt::admitted(caller, &look);
-            if !receipt.close(self.engine.phase(&look).await)?.is_checked {
-                return Err(Failure::NoHealthCheck(name.clone()));
+            let failure = match receipt.close(self.engine.phase(&look).await) {
+                Ok(phase) if phase.is_checked => None,
+                Ok(_) => Some(Failure::NoHealthCheck(name.clone())),
+                Err(failure) => Some(failure),
+            };
+            if let Some(failure) = failure {
+                return self.stand_down(caller, change, name, failure).await;
             }
         }
         self.change(caller, change, name).await?;

@@ -400,7 +400,7 @@ fn fifty_waiters() {
     assert!(looks < 50 * 30, "{looks}");
 }
 
-/// The change is on record as it ended, whatever the waiting came to.
+/// The change is on record as it ended, whatever the waiting came to, and so is one that was refused.
 #[test]
 fn what_was_waited_for_is_on_record() {
     let trail = Trail::new();
@@ -410,11 +410,14 @@ fn what_was_waited_for_is_on_record() {
         check(stage, "/container/c0/stop?wait=exited", 200, &stopped);
         let answer = stage.post("/container/c0/start?wait=exited&timeout=50ms");
         assert_eq!(answer.status, 504, "{answer:?}");
+        let answer = stage.post("/container/c0/restart?wait=healthy");
+        assert_eq!(answer.status, 400, "{answer:?}");
         let expected = json!([
             ["admitted", "stop", "c0", "allow", null, null],
             ["ended", "stop", "c0", "allow", "done", 200],
             ["admitted", "start", "c0", "allow", null, null],
             ["ended", "start", "c0", "allow", "done", 200],
+            ["denied", "restart", "c0", "deny", null, 400],
         ]);
         assert_eq!(told(&trail.take()), expected);
     });

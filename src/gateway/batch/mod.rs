@@ -210,7 +210,7 @@ impl Gateway {
     }
 
     /// Records that the law said yes to a change, and why it is not made.
-    async fn stand_down<T: Operation>(
+    pub(in crate::gateway) async fn stand_down<T: Operation>(
         &self,
         caller: &Caller,
         operation: T,
