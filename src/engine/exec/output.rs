@@ -1,34 +1,19 @@
 //! What a program prints, out of the engine's frames: no more of it is kept than may be, however much it is.
 
+use bytes::Bytes;
+
 use crate::engine::Error;
+use crate::engine::logs::{Demux, Source};
 
 /// How much is kept at least until the end is known: of a program that could not be started it is the reason.
 const LEAST: usize = 1024;
-
-/// The bytes before each piece: which stream it is of, three zeros, and its length (big endian).
-const HEADER: usize = 8;
 
 /// What was printed so far.
 pub(super) struct Output {
     stdout: Kept,
     stderr: Kept,
     limit: usize,
-    next: Next,
-}
-
-/// What the next byte belongs to.
-#[derive(Clone, Copy)]
-enum Next {
-    /// To a header, of which so many bytes are known.
-    Header([u8; HEADER], usize),
-    /// To a piece of this stream, of which so many bytes are to come.
-    Piece(Stream, usize),
-}
-
-#[derive(Clone, Copy)]
-enum Stream {
-    Stdout,
-    Stderr,
+    frames: Demux,
 }
 
 /// The beginning of a stream.
@@ -39,12 +24,12 @@ struct Kept {
 
 impl Output {
     /// Nothing yet; at most so many bytes of each stream will be given back.
-    pub(super) const fn new(max_output: usize) -> Self {
+    pub(super) fn new(max_output: usize) -> Self {
         Self {
             stdout: Kept::new(),
             stderr: Kept::new(),
             limit: max_output,
-            next: Next::Header([0; HEADER], 0),
+            frames: Demux::new(false, false),
         }
     }
 
@@ -53,34 +38,16 @@ impl Output {
     /// # Errors
     ///
     /// Where it is not framed as it should be.
-    pub(super) fn take(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
-        while let Some((first, rest)) = bytes.split_first() {
-            match self.next {
-                Next::Header(mut header, known) => {
-                    if let Some(place) = header.get_mut(known) {
-                        *place = *first;
-                    }
-                    self.next = if known + 1 == HEADER {
-                        piece(header)?
-                    } else {
-                        Next::Header(header, known + 1)
-                    };
-                    bytes = rest;
-                }
-                Next::Piece(_, 0) => self.next = Next::Header([0; HEADER], 0),
-                Next::Piece(stream, left) => {
-                    let (of_it, after) = bytes.split_at(left.min(bytes.len()));
-                    let most = self.limit.max(LEAST);
-                    match stream {
-                        Stream::Stdout => self.stdout.add(of_it, most),
-                        Stream::Stderr => self.stderr.add(of_it, most),
-                    }
-                    self.next = Next::Piece(stream, left - of_it.len());
-                    bytes = after;
-                }
+    pub(super) fn take(&mut self, bytes: Bytes) -> Result<(), Error> {
+        let (mut pieces, most) = (Vec::new(), self.limit.max(LEAST));
+        let taken = self.frames.push(bytes, &mut pieces);
+        for piece in pieces {
+            match piece.source {
+                Source::Stdout => self.stdout.add(&piece.bytes, most),
+                Source::Stderr => self.stderr.add(&piece.bytes, most),
             }
         }
-        Ok(())
+        taken.map_err(Error::Garbled)
     }
 
     /// What was printed to standard output and to standard error, and whether it was more than that.
@@ -138,27 +105,9 @@ impl Kept {
     }
 }
 
-/// The piece that a header announces. To the engine whatever is not standard error (2) is standard output (1), also what
-/// it calls standard input (0).
-fn piece(header: [u8; HEADER]) -> Result<Next, Error> {
-    let [stream, 0, 0, 0, a, b, c, d] = header else {
-        return Err(misframed());
-    };
-    let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
-    match stream {
-        0 | 1 => Ok(Next::Piece(Stream::Stdout, length)),
-        2 => Ok(Next::Piece(Stream::Stderr, length)),
-        _ => Err(misframed()),
-    }
-}
-
-fn misframed() -> Error {
-    Error::Garbled("the output of a command is not framed as it should be".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::Output;
+    use super::{Bytes, Output};
 
     fn frame(stream: u8, bytes: &[u8]) -> Vec<u8> {
         let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
@@ -169,7 +118,9 @@ mod tests {
     fn check(bytes: &[u8], max_output: usize, expected: Option<(&str, &str, bool)>) {
         for size in [1, 2, 3, 7, 8, 9, 100_000] {
             let mut output = Output::new(max_output);
-            let taken = bytes.chunks(size).try_for_each(|chunk| output.take(chunk));
+            let taken = bytes
+                .chunks(size)
+                .try_for_each(|chunk| output.take(Bytes::copy_from_slice(chunk)));
             let texts = taken.ok().map(|()| output.texts());
             let told = texts
                 .as_ref()
@@ -201,7 +152,7 @@ mod tests {
     #[test]
     fn what_is_no_frame() {
         for bad in [
-            frame(3, b"a"),
+            frame(4, b"a"),
             b"plain text of a terminal".to_vec(),
             [1, 0, 0, 1, 0, 0, 0, 0].to_vec(),
         ] {
@@ -234,9 +185,10 @@ mod tests {
     #[test]
     fn a_length_alone_takes_no_memory() {
         let mut output = Output::new(10);
-        output.take(&[1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]).unwrap();
+        let head = [1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
+        output.take(Bytes::copy_from_slice(&head)).unwrap();
         for _ in 0..100 {
-            output.take(&vec![b'y'; 65536]).unwrap();
+            output.take(vec![b'y'; 65536].into()).unwrap();
         }
         assert!(output.stdout.bytes.capacity() <= 4096);
     }

@@ -166,7 +166,7 @@ impl Process {
             return Ok(());
         };
         if let Some(piece) = upstream.chunk().await {
-            return self.output.take(&piece?);
+            return self.output.take(piece?);
         }
         self.upstream = None;
         Ok(())

@@ -40,7 +40,7 @@ pub struct Piece {
 }
 
 /// Takes one stream apart.
-pub(super) struct Demux {
+pub(in crate::engine) struct Demux {
     /// Whether it is a terminal's: there are no frames then.
     is_terminal: bool,
     /// Whether the engine writes before each message when it was printed.
@@ -77,7 +77,7 @@ enum Look<T> {
 }
 
 impl Demux {
-    pub(super) fn new(is_terminal: bool, is_timed: bool) -> Self {
+    pub(in crate::engine) fn new(is_terminal: bool, is_timed: bool) -> Self {
         Self {
             is_terminal,
             is_timed,
@@ -101,7 +101,11 @@ impl Demux {
     /// # Errors
     ///
     /// Why it cannot be what an engine sends.
-    pub(super) fn push(&mut self, mut chunk: Bytes, out: &mut Vec<Piece>) -> Result<(), String> {
+    pub(in crate::engine) fn push(
+        &mut self,
+        mut chunk: Bytes,
+        out: &mut Vec<Piece>,
+    ) -> Result<(), String> {
         while !chunk.is_empty() {
             match self.next {
                 Next::Head => self.head(&mut chunk)?,
@@ -142,13 +146,13 @@ impl Demux {
             return Ok(());
         };
         let [source, 0, 0, 0, length @ ..] = head else {
-            return Err(format!("a log frame that begins with {head:02x?}"));
+            return Err(format!("a frame that begins with {head:02x?}"));
         };
         self.source = match source {
             0 | 1 => Source::Stdout,
             // 3 is what the engine itself has to say of a log that it cannot read.
             2 | 3 => Source::Stderr,
-            _ => return Err(format!("a log frame of stream {source}")),
+            _ => return Err(format!("a frame of stream {source}")),
         };
         // On every system that this runs on an address is wide enough.
         let left = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);

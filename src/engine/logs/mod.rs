@@ -16,6 +16,7 @@ use super::inspected::Inspected;
 use super::{Engine, Error};
 use crate::policy::Permitted;
 
+pub(super) use demux::Demux;
 pub use demux::Piece;
 pub use follow::{Logs, Printed};
 pub use lines::{Line, Lines, MAX_LINE_BYTES, decode};
