@@ -426,7 +426,7 @@ fn a_time_limit_ends_what_it_is_about() {
         let answer = http::ask_with(stage.address, "POST", path, accept, "");
         let told = answer.json();
         assert_eq!(told["title"], "Gateway Timeout", "{told}");
-        assert_eq!(told["left_running"], false, "{told}");
+        assert_eq!(told["details"]["left_running"], false, "{told}");
     });
 }
 
