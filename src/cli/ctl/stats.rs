@@ -1,7 +1,7 @@
 //! `stats`: what running containers use, once or live.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Args;
@@ -27,6 +27,10 @@ const MOST_WATCHED: usize = 64;
 /// How often the screen is drawn.
 const PERIOD: Duration = Duration::from_millis(500);
 
+/// After how long without a word figures are no longer shown: the container has stopped. Docker gives some each second,
+/// Podman each five.
+const QUIET: Duration = Duration::from_secs(7);
+
 const HEADINGS: [&str; 7] = [
     "CONTAINER",
     "CPU %",
@@ -44,7 +48,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "NAME")]
     names: Vec<ContainerName>,
 
-    /// Go on with new figures, until Ctrl-C or until all have stopped
+    /// Go on with new figures, also when one stops and starts again; until Ctrl-C, or until all have been removed
     #[arg(long, short, visible_short_alias = 'f')]
     watch: bool,
 }
@@ -163,6 +167,7 @@ async fn follow(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let is_drawn = output.is_screen && !output.is_json;
     let mut is_changed = true;
+    let mut heard = BTreeMap::new();
     let mut code = YES;
     if !is_drawn {
         code = complain(output, failures.drain(..), code);
@@ -174,6 +179,10 @@ async fn follow(
         let next = tokio::select! {
             next = news.next() => next,
             _ = ticks.tick(), if is_drawn => {
+                for name in silent(&mut heard, Instant::now()) {
+                    rows.insert(name.clone(), empty(&name));
+                    is_changed = true;
+                }
                 if std::mem::take(&mut is_changed) {
                     draw(output, &rows)?;
                 }
@@ -188,6 +197,7 @@ async fn follow(
                 if !is_drawn {
                     line(output, &sample)?;
                 }
+                heard.insert(name.clone(), Instant::now());
                 rows.insert(name, sample);
             }
             Some((name, Ok(None))) => {
@@ -204,6 +214,18 @@ async fn follow(
         draw(output, &rows)?;
     }
     Ok(complain(output, failures, code))
+}
+
+/// Who has said nothing for a while, taken out of when each was heard last.
+fn silent(heard: &mut BTreeMap<ContainerName, Instant>, now: Instant) -> Vec<ContainerName> {
+    let is_silent = |at: &Instant| now.saturating_duration_since(*at) > QUIET;
+    let silent: Vec<_> = heard
+        .iter()
+        .filter(|(_, at)| is_silent(at))
+        .map(|(name, _)| name.clone())
+        .collect();
+    heard.retain(|_, at| !is_silent(at));
+    silent
 }
 
 fn complain(
@@ -271,13 +293,29 @@ fn share(part: Option<u64>, whole: Option<u64>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{HEADINGS, Sample, Table, row};
+    use std::collections::BTreeMap;
+    use std::time::{Duration, Instant};
+
+    use super::{ContainerName, HEADINGS, QUIET, Sample, Table, row, silent};
 
     fn check(sample: &str, expected: &str) {
         let sample: Sample = serde_json::from_str(sample).unwrap();
         let mut table = Table::new(&HEADINGS);
         table.push(row(&sample));
         assert_eq!(table.lines(false).pop().unwrap(), expected);
+    }
+
+    /// A container that has stopped must not look as if it went on.
+    #[test]
+    fn who_is_silent_is_said_once() {
+        let begun = Instant::now();
+        let [early, late]: [ContainerName; 2] = ["early", "late"].map(|name| name.parse().unwrap());
+        let second = Duration::from_secs(1);
+        let mut heard = BTreeMap::from([(early.clone(), begun), (late.clone(), begun + second)]);
+        assert_eq!(silent(&mut heard, begun + QUIET), []);
+        assert_eq!(silent(&mut heard, begun + QUIET + second), [early]);
+        assert_eq!(silent(&mut heard, begun + QUIET * 2), [late]);
+        assert_eq!(silent(&mut heard, begun + QUIET * 3), []);
     }
 
     #[test]
