@@ -49,7 +49,7 @@ pub(super) fn accepts(request: &HeaderMap, media_type: &str) -> bool {
                 .next()
                 .is_some_and(|kind| kind.eq_ignore_ascii_case(media_type));
             let refused = parts
-                .filter_map(|part| part.strip_prefix("q="))
+                .filter_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
                 .any(|weight| weight.parse::<f32>().is_ok_and(|weight| weight <= 0.0));
             named && !refused
         })
@@ -90,6 +90,7 @@ mod tests {
                 Media::EventStream,
             ),
             ("text/event-stream;q=0, application/x-ndjson", Media::Ndjson),
+            ("text/event-stream; Q=0.0", Media::Plain),
         ] {
             let headers = HeaderMap::from_iter([(ACCEPT, accept.parse().unwrap())]);
             assert_eq!(Media::asked_by(&headers), expected, "{accept}");
