@@ -22,7 +22,7 @@ pub(super) struct Changing {
     #[arg(value_name = "NAME", required_unless_present = "all")]
     names: Vec<ContainerName>,
 
-    /// All containers that you may see
+    /// All containers that exist and to which you may do this
     #[arg(long, conflicts_with = "names")]
     all: bool,
 
