@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::table::Table;
+use super::text::plain_json;
 use super::token::variable;
 
 /// How results are shown.
@@ -57,7 +58,7 @@ impl Output {
         bytes(&mut io::stdout().lock(), text.as_bytes())
     }
 
-    /// Shows a JSON text of the gateway's as it came, in one line.
+    /// Shows a JSON text of the gateway's as it came, in one line that a terminal only shows.
     ///
     /// # Errors
     ///
@@ -126,8 +127,9 @@ pub(super) fn is_dumb() -> bool {
 /// A JSON text has no ends of lines but between its parts, where they mean nothing.
 fn one_line(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
-    let parts: Vec<_> = text.lines().map(str::trim).collect();
-    parts.join(" ").trim().to_owned()
+    let parts = text.split(['\r', '\n']).map(str::trim);
+    let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+    plain_json(&parts.join(" ")).into_owned()
 }
 
 #[cfg(test)]
@@ -154,6 +156,12 @@ mod tests {
         for (text, expected) in [
             ("{\"a\":1}", "{\"a\":1}"),
             ("\n{\r\n  \"a\": 1\n}\n", "{ \"a\": 1 }"),
+            ("{\"a\":\r1}", "{\"a\": 1}"),
+            (
+                "{\"a\":\"\u{9b}2J\u{202e}\u{7f}+\"}",
+                r#"{"a":"\u009b2J\u202e\u007f+"}"#,
+            ),
+            ("\u{1b}[2J", r"\u001b[2J"),
         ] {
             assert_eq!(one_line(text.as_bytes()), expected);
         }

@@ -17,10 +17,6 @@ pub(super) const NONE: &str = "-";
 /// SECURITY: a gateway repeats names, and containers choose their words: a control character can rewrite the screen or
 /// type for the user, and one that turns the direction of writing makes a text look like another.
 pub(super) fn plain(text: &str) -> Cow<'_, str> {
-    let is_obeyed = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);
     }
@@ -34,6 +30,31 @@ pub(super) fn plain(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
+}
+
+/// A JSON text that means the same and that a terminal only shows.
+///
+/// SECURITY: JSON has only the control characters of ASCII escaped, and terminals obey others as well.
+pub(super) fn plain_json(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_obeyed(c) && c != '\t' {
+            // Writing to a string does not fail.
+            let _written = write!(shown, "\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Whether a terminal does something else with it than to show it, or turns the direction of writing.
+fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Memory, as `211.5MiB`: four digits.
