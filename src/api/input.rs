@@ -156,7 +156,7 @@ fn named_values(body: &[u8]) -> Result<BTreeMap<String, Value>, Problem> {
 /// # Errors
 ///
 /// Any other body, with its first parameter where it has one.
-fn no_body(body: &[u8]) -> Result<(), Problem> {
+pub(super) fn no_body(body: &[u8]) -> Result<(), Problem> {
     if body.trim_ascii().is_empty() {
         return Ok(());
     }

@@ -5,6 +5,8 @@ mod body;
 mod cors;
 mod door;
 mod exec;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod identify;
 mod input;
 mod limits;
