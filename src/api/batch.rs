@@ -101,7 +101,7 @@ fn result(verb: BatchVerb, item: &BatchItem) -> ItemResult<'_> {
 /// # Errors
 ///
 /// What is wrong with it. Which of two keys would count, or what an empty list should mean, is anybody's guess.
-fn chosen(body: &[u8]) -> Result<Chosen, Problem> {
+pub(super) fn chosen(body: &[u8]) -> Result<Chosen, Problem> {
     let mut entries = body::object(body).map_err(|wrong| match wrong {
         NoObject::Malformed => bad("it is no JSON object"),
         NoObject::Twice(key) => input::twice(&key),

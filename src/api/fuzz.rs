@@ -1,13 +1,16 @@
 //! What fuzzing reaches of this face: each function takes whatever a caller may send, and panics where an answer is wrong.
 
+use std::time::Duration;
+
 use hyper::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::ROWS;
 use super::input::{self, Parameters};
 use super::problem::Problem;
 use super::route::{Route, Routes};
+use super::{Action, ROWS, batch, logs};
+use crate::gateway::Chosen;
 
 /// A query: every parameter is taken, refused, or left over and named.
 pub fn query(text: &str) {
@@ -46,6 +49,70 @@ pub fn query(text: &str) {
             assert!(left > 0);
             assert_bad_request(&problem);
         }
+    }
+}
+
+/// The query of a log: what is taken can be asked of the engine, and nothing is left over in silence.
+pub fn log_query(text: &str) {
+    let given: Vec<_> = form_urlencoded::parse(text.as_bytes()).collect();
+    let asked = Parameters::parse(Some(text)).and_then(|mut parameters| {
+        let asked = logs::asked(&mut parameters)?;
+        parameters.finish().map(|()| asked)
+    });
+    match asked {
+        Ok((read, _)) => {
+            let is_known = |key: &str| {
+                ["tail", "since", "until", "follow", "stream", "timestamps"].contains(&key)
+            };
+            assert!(given.iter().all(|(key, _)| is_known(key)));
+            assert!(!(read.follow && read.until.is_some()));
+            assert_eq!(
+                read.since.is_some(),
+                given.iter().any(|(key, _)| key == "since")
+            );
+        }
+        Err(problem) => assert_bad_request(&problem),
+    }
+}
+
+/// What a change is to be waited for.
+pub fn wait_query(text: &str) {
+    for action in [Action::Start, Action::Stop, Action::Kill] {
+        let taken = Parameters::parse(Some(text)).and_then(|mut parameters| {
+            let taken = parameters.take_patience(action)?;
+            parameters.finish().map(|()| taken)
+        });
+        match taken {
+            Ok(Some(patience)) => {
+                assert!(action != Action::Kill);
+                assert!(!patience.timeout.is_zero());
+                assert!(patience.timeout <= Duration::from_mins(10));
+            }
+            Ok(None) => assert!(form_urlencoded::parse(text.as_bytes()).next().is_none()),
+            Err(problem) => assert_bad_request(&problem),
+        }
+    }
+}
+
+/// A body with parameters, and one with names: what is taken is what `serde_json` reads, and has each key once.
+pub fn object(bytes: &[u8]) {
+    let read = serde_json::from_slice::<Value>(bytes).ok();
+    match input::named_values(bytes) {
+        Ok(values) => {
+            let expected = read
+                .clone()
+                .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+            assert_eq!(Value::Object(values.into_iter().collect()), expected);
+        }
+        Err(problem) => assert_bad_request(&problem),
+    }
+    match batch::chosen(bytes) {
+        Ok(Chosen::All) => assert_eq!(read, Some(serde_json::json!({ "containers": "*" }))),
+        Ok(Chosen::Named(names)) => {
+            let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+            assert_eq!(read, Some(serde_json::json!({ "containers": names })));
+        }
+        Err(problem) => assert_bad_request(&problem),
     }
 }
 

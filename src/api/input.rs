@@ -138,7 +138,7 @@ pub(super) async fn values(request: Request) -> Result<BTreeMap<String, Value>, 
     named_values(&request.read_body().await?)
 }
 
-fn named_values(body: &[u8]) -> Result<BTreeMap<String, Value>, Problem> {
+pub(super) fn named_values(body: &[u8]) -> Result<BTreeMap<String, Value>, Problem> {
     if body.trim_ascii().is_empty() {
         return Ok(BTreeMap::new());
     }

@@ -115,7 +115,7 @@ fn last_event(headers: &HeaderMap, media: Media) -> Result<Option<Moment>, Probl
 }
 
 /// What is asked for, and whether each line is to say when it was printed.
-fn asked(parameters: &mut Parameters) -> Result<(ReadLogs, bool), Problem> {
+pub(super) fn asked(parameters: &mut Parameters) -> Result<(ReadLogs, bool), Problem> {
     let mut read = ReadLogs {
         tail: parameters
             .take_as("tail", tail, TAIL_FORMS)?

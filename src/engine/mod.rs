@@ -23,7 +23,7 @@ pub use command::{Change, InvalidSignal, Look, Outcome, Signal};
 pub use compose::{Composed, Condition};
 pub use docker::Engine;
 pub use error::Error;
-pub use exec::{Commands, MARKER, Printed as CommandOutput, Ran, Run};
+pub use exec::{CommandOutput, Commands, MARKER, Ran, Run};
 pub use host::{Host, Settings};
 pub use id::{ContainerId, InvalidId};
 pub use logs::{

@@ -54,20 +54,20 @@ pub enum Ran {
         /// Its exit code; 128 and the signal's number where a signal ended it.
         exit_code: i64,
         /// What it printed.
-        printed: Printed,
+        printed: CommandOutput,
     },
     /// The program took longer than it may.
     TookTooLong {
         /// Whether it may be running still: nothing in the container could end it and all that it has started.
         is_left_running: bool,
         /// What it had printed by then.
-        printed: Printed,
+        printed: CommandOutput,
     },
 }
 
 /// What a program printed, and how long it took.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Printed {
+pub struct CommandOutput {
     /// Standard output. What is no UTF-8 became U+FFFD.
     pub stdout: String,
     /// Standard error, likewise.

@@ -2,7 +2,7 @@
 
 use super::process::{Ended, Process};
 use super::sweep::Marker;
-use super::{Commands, Printed, Ran, Run};
+use super::{CommandOutput, Commands, Ran, Run};
 use crate::engine::inspected::Inspected;
 use crate::engine::{Engine, Error};
 use crate::policy::Permitted;
@@ -99,10 +99,10 @@ fn not_run(found: &Inspected, refused: Error) -> Result<Ran, Error> {
     }
 }
 
-fn printed(process: Process) -> Printed {
+fn printed(process: Process) -> CommandOutput {
     let took = process.begun.elapsed();
     let (stdout, stderr, is_truncated) = process.output.texts();
-    Printed {
+    CommandOutput {
         stdout,
         stderr,
         is_truncated,

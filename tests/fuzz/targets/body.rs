@@ -2,5 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use relayer_controller::api::fuzz;
 
-fuzz_target!(|bytes: &[u8]| relayer_controller::api::fuzz::body(bytes));
+fuzz_target!(|bytes: &[u8]| {
+    fuzz::body(bytes);
+    fuzz::object(bytes);
+});

@@ -2,5 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use relayer_controller::api::fuzz;
 
-fuzz_target!(|text: &str| relayer_controller::api::fuzz::query(text));
+fuzz_target!(|text: &str| {
+    fuzz::query(text);
+    fuzz::log_query(text);
+    fuzz::wait_query(text);
+});
