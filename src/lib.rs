@@ -25,12 +25,14 @@
 //!    [`ContainerName`](policy::ContainerName).
 //! 4. The [`Register`](authn::Register) tells which [`Principal`](policy::Principal) shows that token, certificate or user;
 //!    what is wrong is refused and never taken for nothing. [`Limits`](limits::Limits) count it.
-//! 5. Query and body become an operation: a [`Look`](engine::Look) or a [`Change`](engine::Change).
+//! 5. Query and body become an operation: a [`Look`](engine::Look), a [`Change`](engine::Change), [reading](engine::ReadLogs) what
+//!    it prints or [consumes](engine::ReadStats), or a command to [run](engine::Run).
 //! 6. The [`Gateway`](gateway::Gateway) asks the [`Policy`](policy::Policy), and the [`Trail`](audit::Trail) has the decision
 //!    before anything happens.
 //! 7. The [`Permitted`](policy::Permitted) operation, which only the policy can make, is spent on the
 //!    [`Engine`](engine::Engine). A change runs on a task of its own, to its end.
-//! 8. The outcome is recorded and [counted](metrics::Metrics), and the answer is rendered.
+//! 8. What goes on after that, such as a log that is followed, is asked about again whenever the configuration changes.
+//!    The outcome is recorded and [counted](metrics::Metrics), and the answer is rendered.
 
 pub mod address;
 pub mod api;
