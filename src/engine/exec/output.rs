@@ -47,7 +47,9 @@ impl Output {
                 Source::Stderr => self.stderr.add(&piece.bytes, most),
             }
         }
-        taken.map_err(Error::Garbled)
+        taken.map_err(|_| {
+            Error::Garbled("the output of a command is not framed as it should be".to_owned())
+        })
     }
 
     /// What was printed to standard output and to standard error, and whether it was more than that.
