@@ -53,7 +53,7 @@ pub(crate) fn check_complaint(output: &Output, code: i32, part: &str) {
     assert!(complained.contains(part), "{complained}");
 }
 
-fn url(stage: &Stage) -> String {
+pub(crate) fn url(stage: &Stage) -> String {
     format!("http://{}", stage.address)
 }
 

@@ -24,6 +24,7 @@ mod canned;
 mod command_line;
 mod confine;
 mod ctl;
+mod ctl_actions;
 mod ctl_answers;
 mod door;
 mod engine_tls;

@@ -38,7 +38,7 @@ pub(crate) fn check(output: &Output, code: i32, stdout: &str, stderr: &str) {
 }
 
 /// A running gateway, killed at the end.
-pub(crate) struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
     /// Starts it and reads its log to the line that says where it listens.

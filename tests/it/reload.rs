@@ -72,6 +72,16 @@ impl Gateway {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
+    /// Waits until so many lines of the log have this in them: a thread of its own writes it.
+    fn wait_for_lines(&self, part: &str, count: usize) {
+        let since = Instant::now();
+        while self.log().matches(part).count() < count {
+            let told = self.log();
+            assert!(since.elapsed() < Duration::from_secs(10), "{told}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Waits for a line of the log with this in it.
     pub(crate) fn wait_for(&self, part: &str) -> String {
         let since = Instant::now();
@@ -249,6 +259,8 @@ fn what_waits_for_the_next_start_is_held_against_the_start() {
         gateway.replace(&text);
         gateway.hang_up();
         wait_for_reloads(&gateway, "good", count);
+        // The last line of each.
+        gateway.wait_for_lines("configuration reloaded", count);
         assert_eq!(named(), expected);
     }
 }
@@ -493,6 +505,8 @@ fn a_hundred_reloads_under_load() {
         answers.into_inner() > 100 * CLIENTS,
         "the clients were not busy"
     );
+    gateway.wait_for_lines("configuration reloaded", 50);
+    gateway.wait_for_lines("configuration not reloaded", 50);
     let log = gateway.log();
     assert_eq!(log.matches("configuration reloaded").count(), 50);
     assert_eq!(log.matches("configuration not reloaded").count(), 50);

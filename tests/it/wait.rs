@@ -158,7 +158,7 @@ fn who_dies_on_the_way_is_not_waited_for() {
     on_each_engine(FEW, |stage| {
         let labels = json!({ "pretend.health": "healthy:60000", "pretend.exit": "3:300" });
         for name in ["a", "b"] {
-            checked(stage, name, "sleep 0.3; exit 3", &labels);
+            checked(stage, name, "echo no input; sleep 0.3; exit 3", &labels);
         }
         let begun = Instant::now();
         let body = |name: &str| {
@@ -168,7 +168,12 @@ fn who_dies_on_the_way_is_not_waited_for() {
         // Who may not read its logs is shown none.
         check(stage, "/container/b/start?wait=healthy", 504, &body("b"));
         let mut with_logs = body("a");
-        with_logs["logs"] = json!([]);
+        let last = if stage.pretend.is_some() {
+            "pretend: started"
+        } else {
+            "no input"
+        };
+        with_logs["logs"] = json!([last]);
         check(
             stage,
             "/container/a/restart?wait=healthy&timeout=1m",
