@@ -41,7 +41,13 @@ pub(super) fn logs() -> About {
 
 fn log_parameters(about: About) -> About {
     let switch = json!({"type": "string", "enum": ["true", "false", "1", "0"], "default": "false"});
-    let time = || json!({"type": "string"});
+    let time = || {
+        json!({"type": "string", "anyOf": [
+            {"pattern": "^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-2]):[0-5][0-9])$"},
+            {"pattern": "^[0-9]{1,10}(\\.[0-9]{1,9})?$"},
+            {"pattern": "^[1-9][0-9]{0,3}(s|m|h|d)$"},
+        ]})
+    };
     about
         .takes(
             Parameter::new(
@@ -63,7 +69,7 @@ fn log_parameters(about: About) -> About {
                 "until",
                 "Until when, in the same words. Not with `follow`.",
                 time(),
-                "2026-01-31T18:00:00Z",
+                "2026-01-28T18:00:00Z",
             )
             .or_else(format!("Bad parameter: until: {TIME_FORMS}")),
         )
