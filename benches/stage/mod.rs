@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -103,7 +104,9 @@ pub(crate) struct Stage {
 impl Stage {
     /// With containers of these names that run this shell script.
     pub(crate) fn new(engine: &Path, names: &[&str], script: &str) -> Self {
-        let prefix = format!("rcb-{}-", std::process::id());
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let prefix = format!("rcb-{}-{count}-", std::process::id());
         let folder = env::temp_dir().join(&prefix);
         fs::create_dir(&folder).unwrap();
         let stage = Self {
