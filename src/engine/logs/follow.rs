@@ -318,7 +318,7 @@ impl Logs {
             };
             match found {
                 // Where it fails, the next look may tell why.
-                Ok(found) if self.has_more(&found) => {
+                Ok(found) if is_broken || self.has_more(&found) => {
                     if self.reopen(&found, is_broken).await.is_ok() {
                         return Some(None);
                     }
@@ -342,10 +342,7 @@ impl Logs {
             return started_at.is_some();
         }
         // A still one has told all, unless it ran in between.
-        self.is_far
-            || found.is_running()
-            || !known.is_still
-            || started_at != known.started_at.as_deref()
+        found.is_running() || !known.is_still || started_at != known.started_at.as_deref()
     }
 
     async fn reopen(&mut self, found: &Inspected, is_broken: bool) -> Result<(), Error> {
