@@ -139,6 +139,8 @@ impl App {
         tokio::select! {
             () = drained => true,
             () = deadline => false,
+            // Until the last request has ended.
+            () = self.gateway.keep_mirror() => false,
         }
     }
 }

@@ -13,11 +13,12 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::future::join_all;
 
 use super::inspected::{Inspected, listed_state, without_slash};
+use super::mirror::Goal;
 use super::stats::Readings;
 use super::transport::Pool;
 use super::{
-    Change, ContainerId, End, Error, Look, Observation, Observer, Outcome, OwnContainer, Settings,
-    State, Status, View,
+    Change, ContainerId, End, Error, Look, Mirror, Observation, Observer, Outcome, OwnContainer,
+    Settings, State, Status, View,
 };
 use crate::policy::{FullName, Permitted, Prefix};
 
@@ -43,6 +44,7 @@ pub struct Engine {
     pub(super) timeout: Duration,
     pub(super) own: OwnContainer,
     pub(super) readings: Readings,
+    pub(super) mirror: Mirror,
     observer: Observer,
     /// Whether the last call reached the engine; the log says when that changes, and not at each call.
     is_reachable: AtomicBool,
@@ -79,6 +81,7 @@ impl Engine {
             timeout: settings.timeout,
             own,
             readings: Readings::default(),
+            mirror: Mirror::default(),
             observer,
             is_reachable: AtomicBool::new(true),
             hints: Mutex::default(),

@@ -8,10 +8,13 @@ mod exec;
 mod host;
 mod id;
 mod inspected;
+mod lines;
 mod logs;
+mod mirror;
 mod observe;
 mod own;
 mod reach;
+mod rendered;
 mod roster;
 mod stats;
 mod tls;
@@ -30,8 +33,10 @@ pub use logs::{
     Line, Lines, Logs, MAX_LINE_BYTES, Moment, Piece, Printed, ReadLogs, Source, Streams, Tail,
     decode,
 };
+pub use mirror::{Freshness, Managed, Mirror, Notice, Picture, Seen, Told, Watch};
 pub use observe::{End, Observation, Observer};
 pub use own::OwnContainer;
+pub use rendered::Rendered;
 pub use stats::{Figures, ReadStats, Stats};
 pub use tls::{ClientCertificate, TlsSettings};
-pub use view::{Phase, State, Status, View};
+pub use view::{Live, Phase, State, Status, View};

@@ -87,6 +87,11 @@ impl Pool {
         })
     }
 
+    /// Whether the engine is on this machine.
+    pub(super) const fn is_local(&self) -> bool {
+        matches!(self.host, Host::Unix(_))
+    }
+
     /// Sends a request on an idle connection or a new one, and keeps the connection for others when its answer has been
     /// read.
     ///

@@ -69,6 +69,25 @@ impl Status {
     }
 }
 
+/// What is live of a container, as those who follow along are told it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Live<'view> {
+    /// The short name.
+    #[schemars(regex(pattern = ContainerName::PATTERN))]
+    pub container: &'view str,
+    /// Docker's word.
+    pub status: State,
+    /// Whether that word is `running`; a paused container is not.
+    pub running: bool,
+    /// `starting`, `healthy` or `unhealthy`; `null` without a health check.
+    #[schemars(extend("enum" = ["starting", "healthy", "unhealthy", null]))]
+    pub health: Option<&'view str>,
+    /// Since when it is so, as far as is known: when the engine said so, or when the gateway found it.
+    #[schemars(extend("format" = "date-time"))]
+    pub time: &'view str,
+}
+
 /// How far a container has come, for whoever waits until it is so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phase {

@@ -35,7 +35,7 @@ use turn::Turns;
 
 use crate::audit::{Event, Record, Trail};
 use crate::config::Config;
-use crate::engine::{Change, Engine, Error, Look, Outcome, Status, View};
+use crate::engine::{Change, Engine, Error, Look, Managed, Mirror, Outcome, Status, View};
 use crate::metrics::Metrics;
 use crate::policy::{ContainerName, Decision, Facility, Operation, Permitted};
 
@@ -63,6 +63,7 @@ impl Gateway {
     pub fn new(config: Arc<Config>, engine: Engine, trail: Trail, metrics: Arc<Metrics>) -> Self {
         let turns = Turns::new(config.limits.changes, config.limits.changes_per_container);
         let batches = Batches::new(config.limits.changes);
+        engine.mirror().manage(managed(&config));
         Self {
             config: watch::Sender::new(config),
             engine: Arc::new(engine),
@@ -86,6 +87,7 @@ impl Gateway {
     pub async fn reload(&self, config: Config) {
         let revision = config.revision.to_string();
         let config = Arc::new(config);
+        self.engine.mirror().manage(managed(&config));
         let old = self.config.send_replace(Arc::clone(&config));
         for gone in old.policy.principals() {
             if !config.policy.knows(gone) {
@@ -109,6 +111,17 @@ impl Gateway {
             ..Record::now(Event::ReloadFailed)
         };
         self.note(&record).await;
+    }
+
+    /// Keeps what the engine has in memory, as [`Mirror`] says; never ends.
+    pub async fn keep_mirror(&self) {
+        self.engine.keep_mirror().await;
+    }
+
+    /// What the engine has, as far as it is kept in memory.
+    #[must_use]
+    pub fn mirror(&self) -> &Mirror {
+        self.engine.mirror()
     }
 
     /// Whether the engine answers.
@@ -332,4 +345,8 @@ impl Gateway {
             tracing::warn!(request_id, event = ?record.event, %error, "not on record");
         }
     }
+}
+
+fn managed(config: &Config) -> Managed {
+    Managed::new(config.policy.prefix(), config.containers.keys())
 }

@@ -1,5 +1,6 @@
 //! Names of containers, checked once where they enter.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -66,6 +67,12 @@ impl FullName {
     /// The name as text, without the slash that the engine puts before it.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for FullName {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

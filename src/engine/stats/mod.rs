@@ -2,7 +2,6 @@
 
 mod compute;
 mod kept;
-mod lines;
 mod sample;
 #[cfg(test)]
 mod tests;
@@ -20,6 +19,7 @@ use sample::Reading;
 use watched::Watched;
 
 use super::inspected::Inspected;
+use super::lines::Lines;
 use super::upstream::{Question, Upstream};
 use super::{ContainerId, Engine, Error};
 use crate::policy::{ContainerName, Operation, Permitted, Verb};

@@ -11,8 +11,10 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::kept::APART;
-use super::lines::Lines;
-use super::{Engine, Error, Figures, Inspected, Permitted, ReadStats, Stats, Taken, figures};
+use super::{
+    Engine, Error, Figures, Inspected, Lines, MAX_SAMPLE_BYTES, Permitted, ReadStats, Stats, Taken,
+    figures,
+};
 use crate::policy::{ContainerName, FullName};
 
 /// How long a container can be gone and still come back: made anew, it has none for a moment.
@@ -153,7 +155,7 @@ impl Follower {
         let Some(mut previous) = self.engine.sample(id).await? else {
             return Ok(());
         };
-        let mut lines = Lines::of(self.engine.samples(id).await?);
+        let mut lines = Lines::of(self.engine.samples(id).await?, MAX_SAMPLE_BYTES);
         loop {
             let Ok(Some(line)) = timeout(QUIET, lines.next()).await else {
                 return Ok(());

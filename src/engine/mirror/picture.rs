@@ -1,0 +1,113 @@
+//! A picture: what is known of every managed container at one moment. Pure, and never changed once it is shown.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Seen;
+use crate::policy::{ContainerName, FullName, Prefix};
+
+/// Which containers are managed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Managed {
+    prefix: Option<Prefix>,
+    names: HashMap<FullName, ContainerName>,
+}
+
+impl Managed {
+    /// The containers with these short names after this prefix.
+    pub fn new<'name>(
+        prefix: &Prefix,
+        names: impl IntoIterator<Item = &'name ContainerName>,
+    ) -> Self {
+        let names = names.into_iter();
+        Self {
+            prefix: Some(prefix.clone()),
+            names: names
+                .map(|name| (prefix.full(name), name.clone()))
+                .collect(),
+        }
+    }
+
+    /// What all their full names begin with.
+    pub(super) fn prefix(&self) -> &str {
+        self.prefix.as_ref().map_or("", Prefix::as_str)
+    }
+
+    /// The short name of the one that the engine knows by this name; none where it is not managed.
+    pub(super) fn name_of(&self, full_name: &str) -> Option<&ContainerName> {
+        self.names.get(full_name)
+    }
+
+    fn contains(&self, full_name: &FullName) -> bool {
+        self.names.contains_key(full_name)
+    }
+}
+
+/// What is known of every managed container at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Picture {
+    pub(super) version: u64,
+    pub(super) managed: Arc<Managed>,
+    pub(super) is_current: bool,
+    pub(super) known: HashMap<ContainerName, Known>,
+}
+
+/// What is known of one container.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    /// None where the engine cannot or will not tell now.
+    pub(super) seen: Option<Arc<Seen>>,
+    /// When the look began that told it.
+    pub(super) looked_at: Instant,
+}
+
+/// What a picture says of one name.
+pub(in crate::engine) enum Find<'picture> {
+    /// There is a container of that name, and it was seen.
+    Seen(&'picture Arc<Seen>),
+    /// There is none.
+    Absent,
+    /// That is not known: the engine is to be asked.
+    Unknown,
+}
+
+impl Picture {
+    /// Its number: of two, the later one's is greater.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Whether it is what the engine has; otherwise it says nothing.
+    #[must_use]
+    pub const fn is_current(&self) -> bool {
+        self.is_current
+    }
+
+    /// How many containers it knows.
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// The container of that name.
+    pub(in crate::engine) fn find(&self, full_name: &FullName, name: &ContainerName) -> Find<'_> {
+        if !self.is_current {
+            return Find::Unknown;
+        }
+        match self.known.get(name) {
+            // Of the same short name under another prefix nothing is known.
+            Some(_) | None if !self.managed.contains(full_name) => Find::Unknown,
+            Some(known) => known.seen.as_ref().map_or(Find::Unknown, Find::Seen),
+            None => Find::Absent,
+        }
+    }
+
+    /// The container of this name as a look told that began at this time or later.
+    pub(super) fn since(&self, name: &ContainerName, began: Instant) -> Option<&Arc<Seen>> {
+        let known = self.known.get(name)?;
+        (self.is_current && known.looked_at >= began)
+            .then_some(known.seen.as_ref())
+            .flatten()
+    }
+}

@@ -1,0 +1,338 @@
+//! What the mirror makes of what it is told: which containers to look at, and the picture that comes of it. Pure: it is
+//! told the time too.
+//!
+//! A look is one question about one container. Of one container there is never more than one under way; hints that come
+//! meanwhile are one further look after it. So looks at a container end in the order in which they began, and the last one
+//! begins after the last hint: whatever was lost or overtaken on the way, the picture ends up as the engine is.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::hint::Subject;
+use super::picture::{Known, Managed, Picture};
+use super::{Notice, Seen};
+use crate::engine::{ContainerId, Moment, View};
+use crate::policy::ContainerName;
+
+/// The mirror's state.
+#[derive(Default)]
+pub(super) struct Reducer {
+    managed: Arc<Managed>,
+    containers: HashMap<ContainerId, Container>,
+    /// Who has each name.
+    owners: HashMap<ContainerName, ContainerId>,
+    known: HashMap<ContainerName, Known>,
+    /// Those to look at next. One that is gone meanwhile is passed over.
+    wanted: VecDeque<ContainerId>,
+    stage: Stage,
+    notices: Vec<Notice>,
+}
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    /// Nothing is known.
+    #[default]
+    Unlisted,
+    /// What the engine has is known; so many of these are yet to be looked at for the first time.
+    Listed(usize),
+    /// All is known.
+    Current,
+}
+
+/// A container that has a managed name, or may have one.
+#[derive(Default)]
+struct Container {
+    seen: Option<Arc<Seen>>,
+    look: Look,
+    /// Whether the listing that makes the picture current waits for it.
+    is_awaited: bool,
+    /// When the engine last said that something happened to it, where that was after it was last seen.
+    hinted_at: Option<Moment>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Look {
+    #[default]
+    None,
+    Wanted,
+    UnderWay,
+    /// Under way, and wanted again.
+    Again,
+}
+
+/// What a look told.
+pub(super) enum Looked {
+    /// A container with a managed name.
+    Managed(ContainerName, View),
+    /// One without, or none.
+    Other,
+    /// The engine could not say.
+    Nothing,
+}
+
+impl Reducer {
+    /// Begins anew: nothing is known, and these are managed.
+    pub(super) fn begin(&mut self, managed: Arc<Managed>) {
+        *self = Self {
+            managed,
+            ..Self::default()
+        };
+    }
+
+    pub(super) fn managed(&self) -> &Arc<Managed> {
+        &self.managed
+    }
+
+    pub(super) const fn is_current(&self) -> bool {
+        matches!(self.stage, Stage::Current)
+    }
+
+    /// What those who follow along are to be told.
+    pub(super) fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// The picture as it is now, with this number.
+    pub(super) fn picture(&self, version: u64) -> Picture {
+        Picture {
+            version,
+            managed: Arc::clone(&self.managed),
+            is_current: self.is_current(),
+            known: if self.is_current() {
+                self.known.clone()
+            } else {
+                HashMap::new()
+            },
+        }
+    }
+
+    /// The engine has listed what it has: these have managed names. All are looked at, and so are those that are known
+    /// and not among them.
+    pub(super) fn listed(
+        &mut self,
+        listed: impl IntoIterator<Item = (ContainerId, ContainerName)>,
+    ) {
+        let known: Vec<_> = self.containers.keys().cloned().collect();
+        for id in known {
+            self.want(&id);
+        }
+        let is_first = self.stage == Stage::Unlisted;
+        let mut awaited = 0;
+        for (id, name) in listed {
+            self.want(&id);
+            let container = self.containers.entry(id.clone()).or_default();
+            if is_first && !container.is_awaited {
+                container.is_awaited = true;
+                awaited += 1;
+            }
+            self.owners.entry(name).or_insert(id);
+        }
+        if is_first {
+            self.stage = Stage::Listed(awaited);
+            self.settle();
+        }
+    }
+
+    /// The engine said that something happened to a container.
+    pub(super) fn hinted(&mut self, subject: &Subject) {
+        let names = [&subject.name, &subject.old_name];
+        let mut names = names.into_iter().flatten();
+        let is_managed = names.any(|name| self.managed.name_of(name).is_some());
+        // An engine that says no name may mean anyone.
+        let is_nameless = subject.name.is_none();
+        if !(is_managed || is_nameless || self.containers.contains_key(&subject.id)) {
+            return;
+        }
+        self.want(&subject.id);
+        let container = self.containers.entry(subject.id.clone()).or_default();
+        container.hinted_at = container.hinted_at.max(subject.at);
+    }
+
+    /// The engine said that a container was out of memory.
+    pub(super) fn out_of_memory(&mut self, subject: &Subject, now: Moment) {
+        self.hinted(subject);
+        let name = subject.name.as_deref();
+        let name = name.and_then(|name| self.managed.name_of(name)).cloned();
+        if let Some(name) = name.filter(|_| self.is_current()) {
+            let at = subject.at.unwrap_or(now);
+            self.notices.push(Notice::OutOfMemory { name, at });
+        }
+    }
+
+    /// Something was done to a container.
+    pub(super) fn touched(&mut self, id: &ContainerId) {
+        self.want(id);
+    }
+
+    /// The container to look at next.
+    pub(super) fn next(&mut self) -> Option<ContainerId> {
+        while let Some(id) = self.wanted.pop_front() {
+            if let Some(container) = self.containers.get_mut(&id)
+                && container.look == Look::Wanted
+            {
+                container.look = Look::UnderWay;
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// A look has ended that began at that time.
+    pub(super) fn looked(&mut self, id: &ContainerId, began: Instant, looked: Looked, now: Moment) {
+        let Some(container) = self.containers.get_mut(id) else {
+            return;
+        };
+        let is_again = container.look == Look::Again;
+        container.look = Look::None;
+        let at = if is_again {
+            container.hinted_at
+        } else {
+            container.hinted_at.take()
+        };
+        let at = at.unwrap_or(now);
+        let was_awaited = std::mem::take(&mut container.is_awaited);
+        match looked {
+            Looked::Managed(name, view) => self.see(id, name, (view, at), began),
+            Looked::Other => self.leave(id, at),
+            Looked::Nothing => self.doubt(id, began),
+        }
+        if is_again {
+            self.want(id);
+        } else if let Some(container) = self.containers.get(id)
+            && container.seen.is_none()
+            && !self.owners.values().any(|owner| owner == id)
+        {
+            self.containers.remove(id);
+        }
+        if was_awaited {
+            self.count_off();
+        }
+    }
+
+    /// A look that began at that time takes long: until it ends, nothing is known of that container.
+    pub(super) fn is_slow(&mut self, id: &ContainerId, began: Instant) {
+        self.doubt(id, began);
+        if let Some(container) = self.containers.get_mut(id)
+            && std::mem::take(&mut container.is_awaited)
+        {
+            self.count_off();
+        }
+    }
+
+    fn want(&mut self, id: &ContainerId) {
+        let container = self.containers.entry(id.clone()).or_default();
+        container.look = match container.look {
+            Look::None => {
+                self.wanted.push_back(id.clone());
+                Look::Wanted
+            }
+            Look::Wanted => Look::Wanted,
+            Look::UnderWay | Look::Again => Look::Again,
+        };
+    }
+
+    fn see(
+        &mut self,
+        id: &ContainerId,
+        name: ContainerName,
+        (view, at): (View, Moment),
+        began: Instant,
+    ) {
+        let other = self.owners.get(&name).filter(|owner| *owner != id);
+        let known = self.known.get(&name);
+        if other.is_some() && known.is_some_and(|known| known.looked_at > began) {
+            // A later look told that another one has that name.
+            self.want(id);
+            return;
+        }
+        let before = self
+            .containers
+            .get_mut(id)
+            .and_then(|container| container.seen.take());
+        if let Some(before) = before.as_ref().filter(|before| before.name != name) {
+            self.release(&before.name, id, at);
+        }
+        let owner = self.owners.insert(name.clone(), id.clone());
+        if let Some(other) = owner.filter(|other| other != id) {
+            // Two cannot have one name: the other has been renamed or removed.
+            if let Some(other) = self.containers.get_mut(&other) {
+                other.seen = None;
+            }
+            self.want(&other);
+        }
+        let seen = match before {
+            Some(before) if before.name == name && before.view == view => before,
+            Some(_) | None => {
+                let seen = Arc::new(Seen::new(id.clone(), name.clone(), view, at));
+                if self.is_current() {
+                    self.notices.push(Notice::Changed(Arc::clone(&seen)));
+                }
+                seen
+            }
+        };
+        if let Some(container) = self.containers.get_mut(id) {
+            container.seen = Some(Arc::clone(&seen));
+        }
+        let known = Known {
+            seen: Some(seen),
+            looked_at: began,
+        };
+        self.known.insert(name, known);
+    }
+
+    /// It has no managed name any more, and perhaps is no more.
+    fn leave(&mut self, id: &ContainerId, at: Moment) {
+        let names: Vec<_> = self
+            .owners
+            .iter()
+            .filter(|(_, owner)| *owner == id)
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in names {
+            self.release(&name, id, at);
+        }
+        if let Some(container) = self.containers.get_mut(id) {
+            container.seen = None;
+        }
+    }
+
+    /// Nobody has this name, if this container had it.
+    fn release(&mut self, name: &ContainerName, id: &ContainerId, at: Moment) {
+        if self.owners.get(name) != Some(id) {
+            return;
+        }
+        self.owners.remove(name);
+        if self.known.remove(name).is_some() && self.is_current() {
+            let name = name.clone();
+            self.notices.push(Notice::Gone { name, at });
+        }
+    }
+
+    /// What a container is now is not known, but that it has its names.
+    fn doubt(&mut self, id: &ContainerId, began: Instant) {
+        let owned = self.owners.iter().filter(|(_, owner)| *owner == id);
+        for (name, _) in owned {
+            let known = Known {
+                seen: None,
+                looked_at: began,
+            };
+            self.known.insert(name.clone(), known);
+        }
+    }
+
+    fn count_off(&mut self) {
+        if let Stage::Listed(left) = self.stage {
+            self.stage = Stage::Listed(left.saturating_sub(1));
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
+        if self.stage == Stage::Listed(0) {
+            self.stage = Stage::Current;
+            self.notices.push(Notice::Current);
+        }
+    }
+}
