@@ -2,6 +2,8 @@
 
 mod batch;
 mod body;
+mod condition;
+mod container;
 mod cors;
 mod door;
 mod exec;
@@ -32,16 +34,15 @@ use hyper::header::HeaderValue;
 pub use openapi::openapi;
 pub use route::{Action, Endpoint, Need, ROWS, Row};
 
+use condition::Condition;
 use cors::Cors;
 use door::Entry;
-use input::Parameters;
 use media::accepts;
 use problem::{Form, Problem};
-use reply::{Changed, Container, Containers, Ready, Response, Whoami};
+use reply::{Ready, Response, Whoami};
 use route::{Routes, Segments};
 
 use crate::config::Config;
-use crate::engine::Change;
 use crate::gateway::{Caller, Gateway};
 use crate::limits::{Failures, Limits};
 use crate::metrics::{Format, Metrics, Now};
@@ -144,9 +145,12 @@ impl Api {
                 Ok(self.scrape(&caller, format))
             }
             Endpoint::Containers => {
+                let condition = Condition::of(&request.head.headers);
                 input::nothing(request).await?;
-                let containers = self.gateway.list(&caller).await?;
-                Ok(reply::json(StatusCode::OK, &Containers { containers }))
+                let list = self
+                    .gateway
+                    .list(&caller, condition.freshness, reply::containers);
+                Ok(condition.answer(&list.await?))
             }
             Endpoint::Stats => {
                 let name = self.name(&caller, row, segments).await?;
@@ -171,8 +175,7 @@ impl Api {
             }
             Endpoint::Container(action) => {
                 let name = self.name(&caller, row, segments).await?;
-                let parameters = Parameters::read(request).await?;
-                self.container(&caller, action, &name, parameters).await
+                self.container(&caller, action, &name, request).await
             }
         }
     }
@@ -224,59 +227,6 @@ impl Api {
         let text = self.metrics.render(now, format);
         // Text written to text: that cannot fail.
         reply::text(format.media_type(), text.unwrap_or_default())
-    }
-
-    async fn container(
-        &self,
-        caller: &Caller,
-        action: Action,
-        name: &ContainerName,
-        mut parameters: Parameters,
-    ) -> Result<Response, Problem> {
-        let timeout = caller
-            .config
-            .containers
-            .get(name)
-            .and_then(|settings| settings.stop_timeout);
-        let signal = if action == Action::Kill {
-            parameters.take_signal()?
-        } else {
-            None
-        };
-        let patience = parameters.take_patience(action)?;
-        parameters.finish()?;
-        let (change, done) = match action {
-            Action::Status => {
-                let view = self.gateway.view(caller, name).await?;
-                return Ok(reply::json(StatusCode::OK, &view.status));
-            }
-            Action::View => {
-                let view = self.gateway.view(caller, name).await?;
-                let verbs = words(caller.config.policy.granted(&caller.principal, name));
-                return Ok(reply::json(StatusCode::OK, &Container { view, verbs }));
-            }
-            Action::Start => (Change::Start, "started"),
-            Action::Stop => (Change::Stop { timeout }, "stopped"),
-            Action::Restart => (Change::Restart { timeout }, "restarted"),
-            Action::Pause => (Change::Pause, "paused"),
-            Action::Unpause => (Change::Unpause, "unpaused"),
-            Action::Kill => (Change::Kill { signal }, "killed"),
-        };
-        match patience {
-            Some(patience) => {
-                let gateway = &self.gateway;
-                Box::pin(gateway.change_and_wait(caller, change, name, patience)).await?;
-            }
-            None => Box::pin(self.gateway.change(caller, change, name)).await?,
-        }
-        let container = name.as_str();
-        Ok(reply::json(
-            StatusCode::OK,
-            &Changed {
-                status: done,
-                container,
-            },
-        ))
     }
 }
 

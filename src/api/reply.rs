@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::Stream;
 use hyper::StatusCode;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::openapi::Word;
-use crate::engine::{Status, View};
+use crate::engine::{Rendered, Status, View};
 use crate::policy::{ContainerName, Principal};
 use crate::server;
 use crate::server::Body;
@@ -30,9 +30,9 @@ pub(super) struct Containers {
 /// All that is shown of a container, and what the caller may do to it. Times are RFC 3339 in UTC.
 #[derive(Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-pub(super) struct Container {
+pub(super) struct Container<'seen> {
     #[serde(flatten)]
-    pub(super) view: View,
+    pub(super) view: &'seen View,
     /// What this caller may do to it.
     #[schemars(with = "Vec<Word>")]
     pub(super) verbs: Vec<&'static str>,
@@ -179,6 +179,25 @@ pub(super) fn written(json: Bytes) -> Response {
     whole("application/json", json)
 }
 
+/// A listing of containers whose statuses are written already: a [`Containers`].
+pub(super) fn containers(statuses: &[Rendered]) -> Rendered {
+    let (before, after) = (br#"{"containers":["#, b"]}");
+    let length = statuses
+        .iter()
+        .map(|status| status.json().len() + 1)
+        .sum::<usize>();
+    let mut json = BytesMut::with_capacity(before.len() + length + after.len());
+    json.put_slice(before);
+    for (number, status) in statuses.iter().enumerate() {
+        if number > 0 {
+            json.put_u8(b',');
+        }
+        json.put_slice(status.json());
+    }
+    json.put_slice(after);
+    Rendered::from_json(json)
+}
+
 /// A good answer that comes piece by piece.
 pub(super) fn stream(
     media_type: &'static str,
@@ -198,4 +217,23 @@ fn with_body(media_type: &'static str, body: Body) -> Response {
     // State is true for a moment; and without this a cache may keep even a 404.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Containers, containers};
+    use crate::engine::{Rendered, State, Status};
+
+    #[test]
+    fn a_listing_is_written_as_it_is_described() {
+        let all = ["a", "b", "c"].map(|name| Status::new(name, State::Running));
+        for count in 0..=all.len() {
+            let some = all[..count].to_vec();
+            let written: Vec<_> = some.iter().map(Rendered::of).collect();
+            assert_eq!(
+                containers(&written),
+                Rendered::of(&Containers { containers: some })
+            );
+        }
+    }
 }

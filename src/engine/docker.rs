@@ -10,15 +10,17 @@ use bollard::query_parameters::{
     KillContainerOptions, ListContainersOptions, RestartContainerOptions, StopContainerOptions,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 
+use super::flights::Flights;
 use super::inspected::{Inspected, listed_state, without_slash};
-use super::mirror::Goal;
+use super::mirror::{Find, Goal};
 use super::stats::Readings;
 use super::transport::Pool;
 use super::{
-    Change, ContainerId, End, Error, Look, Mirror, Observation, Observer, Outcome, OwnContainer,
-    Settings, State, Status, View,
+    Change, ContainerId, End, Error, Freshness, Look, Mirror, Moment, Observation, Observer,
+    Outcome, OwnContainer, Rendered, Seen, Settings, State, Status,
 };
 use crate::policy::{FullName, Permitted, Prefix};
 
@@ -45,6 +47,10 @@ pub struct Engine {
     pub(super) own: OwnContainer,
     pub(super) readings: Readings,
     pub(super) mirror: Mirror,
+    /// The looks for those who do not ask the mirror.
+    looks: Flights<FullName, Result<Arc<Seen>, Error>>,
+    /// The listings for them.
+    listings: Flights<Prefix, Result<Arc<Listing>, Error>>,
     observer: Observer,
     /// Whether the last call reached the engine; the log says when that changes, and not at each call.
     is_reachable: AtomicBool,
@@ -82,6 +88,8 @@ impl Engine {
             own,
             readings: Readings::default(),
             mirror: Mirror::default(),
+            looks: Flights::default(),
+            listings: Flights::default(),
             observer,
             is_reachable: AtomicBool::new(true),
             hints: Mutex::default(),
@@ -100,34 +108,64 @@ impl Engine {
             .map(drop)
     }
 
-    /// All that is shown of a container.
+    /// What there is to see of a container: from memory where that is current and will do.
     ///
     /// # Errors
     ///
     /// [`Error::NotFound`] where there is none of that name, and the engine's own.
-    pub async fn view(&self, permitted: Permitted<Look>) -> Result<View, Error> {
-        let found = self.locate(permitted.full_name()).await?;
-        Ok(found.into_view(permitted.container().as_str()))
+    pub async fn view(
+        self: &Arc<Self>,
+        permitted: Permitted<Look>,
+        freshness: Freshness,
+    ) -> Result<Arc<Seen>, Error> {
+        if freshness == Freshness::Mirrored {
+            let picture = self.mirror.picture();
+            match picture.find(&permitted) {
+                Find::Seen(seen) => return Ok(Arc::clone(seen)),
+                Find::Absent => return Err(Error::NotFound),
+                Find::Unknown => {}
+            }
+        }
+        let key = permitted.full_name().clone();
+        let look = || Arc::clone(self).look(permitted).boxed();
+        self.looks.join(key, look).await
     }
 
-    /// The state of each of these containers that exists, in the order given.
+    /// The answers to `status` of those of these containers that exist, in the order given.
     ///
     /// # Errors
     ///
     /// The engine's own.
     pub async fn list(
-        &self,
+        self: &Arc<Self>,
         prefix: &Prefix,
-        permitted: Vec<Permitted<Look>>,
-    ) -> Result<Vec<Status>, Error> {
-        self.settle().await;
-        let mut listed = self.listing(prefix.as_str()).await?;
-        let statuses = permitted.into_iter().filter_map(|permitted| {
-            let listed = listed.remove(permitted.full_name().as_str())?;
-            let status = |listed: Listed| Status::new(permitted.container().as_str(), listed.state);
-            Some(listed.map(status).ok_or_else(unlisted))
+        permitted: &[Permitted<Look>],
+    ) -> Result<Vec<Rendered>, Error> {
+        let engine = Arc::clone(self);
+        let text = prefix.clone();
+        let ask = || async move { engine.settled_listing(&text).await }.boxed();
+        let listed = self.listings.join(prefix.clone(), ask).await?;
+        let statuses = permitted.iter().filter_map(|permitted| {
+            let listed = listed.get(permitted.full_name().as_str())?;
+            let status = |listed: &Listed| {
+                Rendered::of(&Status::new(permitted.container().as_str(), listed.state))
+            };
+            Some(listed.as_ref().map(status).ok_or_else(unlisted))
         });
         statuses.collect()
+    }
+
+    /// Looks at a container now.
+    async fn look(self: Arc<Self>, permitted: Permitted<Look>) -> Result<Arc<Seen>, Error> {
+        let found = self.locate(permitted.full_name()).await?;
+        let (id, name) = (found.id.clone(), permitted.container().clone());
+        let view = found.into_view(name.as_str());
+        Ok(Arc::new(Seen::new(id, name, view, Moment::now())))
+    }
+
+    async fn settled_listing(&self, prefix: &Prefix) -> Result<Arc<Listing>, Error> {
+        self.settle().await;
+        self.listing(prefix.as_str()).await.map(Arc::new)
     }
 
     /// Carries out a change. When this has answered, the other calls show it.
@@ -138,19 +176,40 @@ impl Engine {
     /// gateway's, and the engine's own.
     pub async fn change(&self, permitted: Permitted<Change>) -> Result<Outcome, Error> {
         let found = self.locate(permitted.full_name()).await?;
-        let answer = self.act(&found, permitted.operation()).await;
+        let answer = self.act_and_show(&found, &permitted).await;
         let Err(Error::Refused { .. }) = answer else {
             return answer;
         };
         // Perhaps only because the container went away, or began to, between the look and the act.
         let again = self.locate(permitted.full_name()).await?;
         if again.id != found.id {
-            return self.act(&again, permitted.operation()).await;
+            return self.act_and_show(&again, &permitted).await;
         }
         if again.is_going() {
             return Err(Error::NotFound);
         }
         answer
+    }
+
+    /// Acts, and answers when the mirror has seen what came of it.
+    async fn act_and_show(
+        &self,
+        found: &Inspected,
+        permitted: &Permitted<Change>,
+    ) -> Result<Outcome, Error> {
+        let (began, change) = (Instant::now(), permitted.operation());
+        let outcome = self.act(found, change).await;
+        let goal = match &outcome {
+            Ok(Outcome::Done) => Goal::of(change, found),
+            // There is nothing to wait for but that the mirror is no older than this.
+            Ok(Outcome::AlreadyRunning | Outcome::AlreadyStopped) => None,
+            // It may have done all the same what was asked.
+            Err(Error::TimedOut(_) | Error::Broken(_) | Error::Refused { .. }) => None,
+            Err(_) => return outcome,
+        };
+        let container = (&found.id, permitted.container());
+        self.mirror.catch_up(container, began, goal.as_ref()).await;
+        outcome
     }
 
     async fn act(&self, found: &Inspected, change: &Change) -> Result<Outcome, Error> {
@@ -294,10 +353,7 @@ impl Engine {
 
     /// The containers whose names contain this text, by name. They may be more: to the engine `.` is any character. One
     /// of which the engine does not say what it should has `None`, and matters only to whoever asks for it.
-    pub(super) async fn listing(
-        &self,
-        text: &str,
-    ) -> Result<HashMap<String, Option<Listed>>, Error> {
+    pub(super) async fn listing(&self, text: &str) -> Result<Listing, Error> {
         let filters = HashMap::from([("name".to_owned(), vec![text.to_owned()])]);
         let options = ListContainersOptions {
             all: true,
@@ -373,6 +429,9 @@ impl Engine {
         };
     }
 }
+
+/// What the engine lists, by name; none where it does not say what it should.
+pub(super) type Listing = HashMap<String, Option<Listed>>;
 
 /// One container in a listing.
 #[derive(Clone)]

@@ -5,6 +5,7 @@ mod compose;
 mod docker;
 mod error;
 mod exec;
+mod flights;
 mod host;
 mod id;
 mod inspected;

@@ -8,6 +8,7 @@ mod failure;
 mod lease;
 mod logs;
 mod receipt;
+mod shown;
 mod stats;
 mod turn;
 mod wait;
@@ -25,17 +26,19 @@ pub use exec::{Asked, Executed};
 pub use failure::{Failure, TookTooLong};
 pub use lease::Credentials;
 pub use receipt::Caller;
+pub use shown::WriteList;
 pub use wait::{Missed, Patience, Unreached, Until};
 
 use batch::Batches;
 use cooldown::Cooldowns;
 use entry::Account;
 use receipt::Receipt;
+use shown::Shown;
 use turn::Turns;
 
 use crate::audit::{Event, Record, Trail};
 use crate::config::Config;
-use crate::engine::{Change, Engine, Error, Look, Managed, Mirror, Outcome, Status, View};
+use crate::engine::{Change, Engine, Error, Freshness, Look, Managed, Mirror, Outcome, Seen};
 use crate::metrics::Metrics;
 use crate::policy::{ContainerName, Decision, Facility, Operation, Permitted};
 
@@ -46,6 +49,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Gateway {
     config: watch::Sender<Arc<Config>>,
     engine: Arc<Engine>,
+    shown: Shown,
     metrics: Arc<Metrics>,
     trail: Trail,
     changes: TaskTracker,
@@ -65,6 +69,7 @@ impl Gateway {
         let batches = Batches::new(config.limits.changes);
         engine.mirror().manage(managed(&config));
         Self {
+            shown: Shown::new(&config),
             config: watch::Sender::new(config),
             engine: Arc::new(engine),
             metrics,
@@ -88,6 +93,7 @@ impl Gateway {
         let revision = config.revision.to_string();
         let config = Arc::new(config);
         self.engine.mirror().manage(managed(&config));
+        self.shown.reload(&config);
         let old = self.config.send_replace(Arc::clone(&config));
         for gone in old.policy.principals() {
             if !config.policy.knows(gone) {
@@ -151,35 +157,20 @@ impl Gateway {
         }
     }
 
-    /// All that is shown of one container.
+    /// What there is to see of one container: from memory where that is current and will do.
     ///
     /// # Errors
     ///
     /// A denial, or the engine's.
-    pub async fn view(&self, caller: &Caller, name: &ContainerName) -> Result<View, Failure> {
+    pub async fn view(
+        &self,
+        caller: &Caller,
+        name: &ContainerName,
+        freshness: Freshness,
+    ) -> Result<Arc<Seen>, Failure> {
         let permitted = self.permit(caller, Look, name).await?;
         let receipt = Receipt::admitted(caller, &permitted);
-        receipt.close(self.engine.view(permitted).await)
-    }
-
-    /// The status of every container that the caller may look at and that exists, by name.
-    ///
-    /// # Errors
-    ///
-    /// The engine's.
-    pub async fn list(&self, caller: &Caller) -> Result<Vec<Status>, Failure> {
-        let policy = &caller.config.policy;
-        let permitted = policy
-            .visible(&caller.principal)
-            .filter_map(|(name, _)| policy.permit(&caller.principal, Look, name).ok())
-            .collect::<Vec<_>>();
-        // However many containers there are, it is one question.
-        self.metrics.decided(&caller.principal, Look.verb(), None);
-        receipt::listed(caller, permitted.len());
-        self.engine
-            .list(policy.prefix(), permitted)
-            .await
-            .map_err(Failure::Engine)
+        receipt.close(self.engine.view(permitted, freshness).await)
     }
 
     /// Changes a container's state, in its turn. Once admitted it runs to its end, also when nobody waits for the answer

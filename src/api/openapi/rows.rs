@@ -229,18 +229,19 @@ fn whoami() -> About {
 }
 
 fn view() -> About {
+    let view = View {
+        status: Status::new(EXAMPLE, State::Exited),
+        health: None,
+        image: Some("linuxserver/ffmpeg:latest".to_owned()),
+        created_at: Some("2026-01-31T17:00:00.123456789Z".to_owned()),
+        started_at: Some("2026-01-31T18:00:00.123456789Z".to_owned()),
+        finished_at: Some("2026-01-31T20:15:00.123456789Z".to_owned()),
+        exit_code: Some(137),
+        oom_killed: false,
+        restart_count: 2,
+    };
     let example = Container {
-        view: View {
-            status: Status::new(EXAMPLE, State::Exited),
-            health: None,
-            image: Some("linuxserver/ffmpeg:latest".to_owned()),
-            created_at: Some("2026-01-31T17:00:00.123456789Z".to_owned()),
-            started_at: Some("2026-01-31T18:00:00.123456789Z".to_owned()),
-            finished_at: Some("2026-01-31T20:15:00.123456789Z".to_owned()),
-            exit_code: Some(137),
-            oom_killed: false,
-            restart_count: 2,
-        },
+        view: &view,
         verbs: [Verb::Status, Verb::Start].map(Verb::as_str).to_vec(),
     };
     About::new(

@@ -79,7 +79,9 @@ impl Engine {
 struct Keeper<'engine> {
     engine: &'engine Engine,
     reducer: Reducer,
+    /// The numbers of the picture that is shown, and of its content.
     version: u64,
+    content: u64,
     managed: watch::Receiver<Arc<Managed>>,
     touches: mpsc::Receiver<Touch>,
     waiting: HashMap<ContainerId, Waiting>,
@@ -128,6 +130,7 @@ impl<'engine> Keeper<'engine> {
             engine,
             reducer: Reducer::default(),
             version: engine.mirror.picture().version(),
+            content: engine.mirror.picture().content(),
             managed: engine.mirror.managed.subscribe(),
             touches,
             waiting: HashMap::new(),
@@ -273,12 +276,17 @@ impl<'engine> Keeper<'engine> {
 
     /// Shows what has come of it.
     fn show(&mut self) {
-        self.version += 1;
-        let picture = self.reducer.picture(self.version);
         let notices = self.reducer.take_notices();
         if notices.contains(&Notice::Current) {
-            tracing::info!(containers = picture.len(), "the mirror is current");
+            tracing::info!(containers = self.reducer.len(), "the mirror is current");
         }
+        self.publish(notices);
+    }
+
+    fn publish(&mut self, notices: Vec<Notice>) {
+        self.version += 1;
+        self.content += u64::from(self.reducer.take_changed());
+        let picture = self.reducer.picture(self.version, self.content);
         self.engine.mirror.show(picture, notices);
     }
 
@@ -287,11 +295,8 @@ impl<'engine> Keeper<'engine> {
         let was_current = self.reducer.is_current();
         self.reducer.begin(Arc::clone(self.reducer.managed()));
         self.waiting.clear();
-        self.version += 1;
         let notices = was_current.then_some(Notice::NotCurrent);
-        let picture = self.reducer.picture(self.version);
-        let notices = notices.into_iter().collect();
-        self.engine.mirror.show(picture, notices);
+        self.publish(notices.into_iter().collect());
     }
 
     /// Waits before the next attempt.

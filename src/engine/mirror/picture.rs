@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Seen;
-use crate::policy::{ContainerName, FullName, Prefix};
+use crate::engine::{Look, Rendered};
+use crate::policy::{ContainerName, FullName, Permitted, Prefix};
 
 /// Which containers are managed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -48,6 +49,7 @@ impl Managed {
 #[derive(Clone, Debug, Default)]
 pub struct Picture {
     pub(super) version: u64,
+    pub(super) content: u64,
     pub(super) managed: Arc<Managed>,
     pub(super) is_current: bool,
     pub(super) known: HashMap<ContainerName, Known>,
@@ -79,28 +81,43 @@ impl Picture {
         self.version
     }
 
+    /// The number of what it shows: while that is the same, so is all that is seen.
+    #[must_use]
+    pub const fn content(&self) -> u64 {
+        self.content
+    }
+
     /// Whether it is what the engine has; otherwise it says nothing.
     #[must_use]
     pub const fn is_current(&self) -> bool {
         self.is_current
     }
 
-    /// How many containers it knows.
-    pub(super) fn len(&self) -> usize {
-        self.known.len()
-    }
-
-    /// The container of that name.
-    pub(in crate::engine) fn find(&self, full_name: &FullName, name: &ContainerName) -> Find<'_> {
-        if !self.is_current {
+    /// What it says of a container.
+    pub(in crate::engine) fn find(&self, permitted: &Permitted<Look>) -> Find<'_> {
+        // Of the same short name under another prefix nothing is known.
+        if !self.is_current || !self.managed.contains(permitted.full_name()) {
             return Find::Unknown;
         }
-        match self.known.get(name) {
-            // Of the same short name under another prefix nothing is known.
-            Some(_) | None if !self.managed.contains(full_name) => Find::Unknown,
+        match self.known.get(permitted.container()) {
             Some(known) => known.seen.as_ref().map_or(Find::Unknown, Find::Seen),
             None => Find::Absent,
         }
+    }
+
+    /// The answers to `status` of those of these containers that exist, in the order given; none where that is not known
+    /// of all.
+    #[must_use]
+    pub fn statuses(&self, permitted: &[Permitted<Look>]) -> Option<Vec<Rendered>> {
+        let mut statuses = Vec::with_capacity(permitted.len());
+        for permitted in permitted {
+            match self.find(permitted) {
+                Find::Seen(seen) => statuses.push(seen.status.clone()),
+                Find::Absent => {}
+                Find::Unknown => return None,
+            }
+        }
+        Some(statuses)
     }
 
     /// The container of this name as a look told that began at this time or later.

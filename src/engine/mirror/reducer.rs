@@ -27,6 +27,8 @@ pub(super) struct Reducer {
     wanted: VecDeque<ContainerId>,
     stage: Stage,
     notices: Vec<Notice>,
+    /// Whether something is seen otherwise than when that was last asked.
+    is_changed: bool,
 }
 
 /// How far it has come.
@@ -77,6 +79,7 @@ impl Reducer {
     pub(super) fn begin(&mut self, managed: Arc<Managed>) {
         *self = Self {
             managed,
+            is_changed: true,
             ..Self::default()
         };
     }
@@ -89,15 +92,26 @@ impl Reducer {
         matches!(self.stage, Stage::Current)
     }
 
+    /// How many containers are known.
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
     /// What those who follow along are to be told.
     pub(super) fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 
-    /// The picture as it is now, with this number.
-    pub(super) fn picture(&self, version: u64) -> Picture {
+    /// Whether something is seen otherwise than when this was last asked.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.is_changed)
+    }
+
+    /// The picture as it is now, with these numbers.
+    pub(super) fn picture(&self, version: u64, content: u64) -> Picture {
         Picture {
             version,
+            content,
             managed: Arc::clone(&self.managed),
             is_current: self.is_current(),
             known: if self.is_current() {
@@ -276,10 +290,12 @@ impl Reducer {
             container.seen = Some(Arc::clone(&seen));
         }
         let known = Known {
-            seen: Some(seen),
+            seen: Some(Arc::clone(&seen)),
             looked_at: began,
         };
-        self.known.insert(name, known);
+        let before = self.known.insert(name, known);
+        let is_same = before.is_some_and(|before| before.seen.as_ref() == Some(&seen));
+        self.is_changed |= !is_same;
     }
 
     /// It has no managed name any more, and perhaps is no more.
@@ -304,6 +320,7 @@ impl Reducer {
             return;
         }
         self.owners.remove(name);
+        self.is_changed = true;
         if self.known.remove(name).is_some() && self.is_current() {
             let name = name.clone();
             self.notices.push(Notice::Gone { name, at });
@@ -312,6 +329,7 @@ impl Reducer {
 
     /// What a container is now is not known, but that it has its names.
     fn doubt(&mut self, id: &ContainerId, began: Instant) {
+        self.is_changed = true;
         let owned = self.owners.iter().filter(|(_, owner)| *owner == id);
         for (name, _) in owned {
             let known = Known {
@@ -331,6 +349,7 @@ impl Reducer {
 
     fn settle(&mut self) {
         if self.stage == Stage::Listed(0) {
+            self.is_changed = true;
             self.stage = Stage::Current;
             self.notices.push(Notice::Current);
         }

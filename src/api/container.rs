@@ -1,0 +1,73 @@
+//! One container: looked at, or changed.
+
+use hyper::StatusCode;
+
+use super::condition::Condition;
+use super::input::Parameters;
+use super::problem::Problem;
+use super::reply::{self, Changed, Container, Response};
+use super::{Action, Api, words};
+use crate::engine::{Change, View};
+use crate::gateway::Caller;
+use crate::policy::ContainerName;
+use crate::server::Request;
+
+impl Api {
+    pub(super) async fn container(
+        &self,
+        caller: &Caller,
+        action: Action,
+        name: &ContainerName,
+        request: Request,
+    ) -> Result<Response, Problem> {
+        let condition = Condition::of(&request.head.headers);
+        let mut parameters = Parameters::read(request).await?;
+        let timeout = || {
+            let settings = caller.config.containers.get(name);
+            settings.and_then(|settings| settings.stop_timeout)
+        };
+        let (change, done) = match action {
+            Action::Status => {
+                parameters.finish()?;
+                let seen = self.gateway.view(caller, name, condition.freshness).await?;
+                return Ok(condition.answer(&seen.status));
+            }
+            Action::View => {
+                parameters.finish()?;
+                let seen = self.gateway.view(caller, name, condition.freshness).await?;
+                return Ok(view(caller, name, &seen.view));
+            }
+            Action::Start => (Change::Start, "started"),
+            Action::Stop => (Change::Stop { timeout: timeout() }, "stopped"),
+            Action::Restart => (Change::Restart { timeout: timeout() }, "restarted"),
+            Action::Pause => (Change::Pause, "paused"),
+            Action::Unpause => (Change::Unpause, "unpaused"),
+            Action::Kill => {
+                let signal = parameters.take_signal()?;
+                (Change::Kill { signal }, "killed")
+            }
+        };
+        let patience = parameters.take_patience(action)?;
+        parameters.finish()?;
+        match patience {
+            Some(patience) => {
+                let gateway = &self.gateway;
+                Box::pin(gateway.change_and_wait(caller, change, name, patience)).await?;
+            }
+            None => Box::pin(self.gateway.change(caller, change, name)).await?,
+        }
+        let container = name.as_str();
+        Ok(reply::json(
+            StatusCode::OK,
+            &Changed {
+                status: done,
+                container,
+            },
+        ))
+    }
+}
+
+fn view(caller: &Caller, name: &ContainerName, view: &View) -> Response {
+    let verbs = words(caller.config.policy.granted(&caller.principal, name));
+    reply::json(StatusCode::OK, &Container { view, verbs })
+}
