@@ -15,7 +15,7 @@ use super::json::ENGINE_VERSION;
 use super::refusal::Refusal;
 use super::route::API_VERSION;
 
-/// The body of every answer; only a faulty one fails.
+/// The body of every answer; only one that was told to fails.
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 const JSON: &str = "application/json";
@@ -48,7 +48,15 @@ pub(super) fn streamed(
     kind: &'static str,
     pieces: impl Stream<Item = Bytes> + Send + 'static,
 ) -> Response<Body> {
-    let frames = StreamBody::new(pieces.map(|piece| Ok(Frame::data(piece))));
+    streamed_until_broken(kind, pieces.map(Ok))
+}
+
+/// As [`streamed`]; the connection is cut at the first error.
+pub(super) fn streamed_until_broken(
+    kind: &'static str,
+    pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> Response<Body> {
+    let frames = StreamBody::new(pieces.map(|piece| piece.map(Frame::data)));
     let mut response = Response::new(frames.boxed_unsync());
     let kind = HeaderValue::from_static(kind);
     response.headers_mut().insert(CONTENT_TYPE, kind);

@@ -5,8 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 
+use super::event::Feed;
+use super::health;
 use super::log::{Log, Output, PRINT_EVERY};
-use super::process::Process;
+use super::process::{End, OwnEnds, Process};
 use super::refusal::Refusal;
 use super::signal::Signal;
 
@@ -14,6 +16,8 @@ use super::signal::Signal;
 pub(super) const STOP_DELAY: &str = "pretend.stop-delay";
 /// The label with the exit code of a process that leaves by itself, and after how many milliseconds, such as `1:200`.
 const EXIT: &str = "pretend.exit";
+/// The label with the milliseconds after which a process is killed for want of memory.
+const OOM: &str = "pretend.oom";
 /// How long a stop waits before it kills, in seconds, when neither the caller nor the container says.
 const DEFAULT_GRACE: i64 = 10;
 
@@ -28,6 +32,10 @@ pub(super) struct Container {
     pub(super) started: Option<SystemTime>,
     pub(super) finished: Option<SystemTime>,
     pub(super) exit_code: u8,
+    /// Whether the last run ended for want of memory; dockerd keeps that until the next one ends.
+    pub(super) oom_killed: bool,
+    /// When the health check comes to something new.
+    pub(super) health_due: Option<SystemTime>,
     pub(super) log: Log,
 }
 
@@ -78,10 +86,12 @@ impl Container {
     }
 
     /// Starts a process.
-    pub(super) fn run(&mut self, pid: u32, now: SystemTime) {
-        self.process = Some(Process::new(pid, self.exit(now)));
+    pub(super) fn run(&mut self, pid: u32, now: SystemTime, feed: &mut Feed) {
+        self.process = Some(Process::new(pid, self.own_ends(now)));
         self.started = Some(now);
         self.exit_code = 0;
+        self.health_due = health::outcome(self).map(|(date, _)| date);
+        feed.tell(self, "start", &[], now);
         self.print(Output::Stdout, b"pretend: started\n", now);
         self.log.begin(now, self.print_every());
     }
@@ -113,27 +123,109 @@ impl Container {
     }
 
     /// Delivers a signal to its process.
-    pub(super) fn signal(&mut self, signal: Signal, now: SystemTime) -> Result<(), Refusal> {
+    pub(super) fn signal(
+        &mut self,
+        signal: Signal,
+        now: SystemTime,
+        feed: &mut Feed,
+    ) -> Result<(), Refusal> {
         let delay = self.stop_delay();
         let refusal = self.not_running();
         let process = self.process.as_mut().ok_or(refusal)?;
         if signal == Signal::Kill {
-            process.kill_at(now);
+            process.kill(now);
+            self.tell_kill(signal, now, feed);
             return Ok(());
         }
+        let is_first = signal == Signal::Term && process.terminate(now, delay);
+        self.tell_kill(signal, now, feed);
         // dockerd lets a frozen container go on, so that any other signal can be delivered to it.
-        process.thaw(now);
-        if signal == Signal::Term && process.terminate(now, delay) {
+        self.thaw(now, feed);
+        if is_first {
             self.print(Output::Stderr, b"pretend: stopping\n", now);
         }
         Ok(())
     }
 
-    /// When its process leaves by itself, and with which code.
-    fn exit(&self, now: SystemTime) -> Option<(SystemTime, u8)> {
-        let (code, after) = self.config.labels.get(EXIT)?.split_once(':')?;
-        let at = now.checked_add(Duration::from_millis(after.parse().ok()?))?;
-        Some((at, code.parse().ok()?))
+    /// Lets its process go on. Answers whether it was frozen.
+    pub(super) fn thaw(&mut self, now: SystemTime, feed: &mut Feed) -> bool {
+        let Some(process) = self.process.as_mut().filter(|process| process.paused) else {
+            return false;
+        };
+        process.thaw(now);
+        feed.tell(self, "unpause", &[], now);
+        // A container that is not checked counts as unhealthy, so that it becomes healthy once more.
+        if let Some((date, word)) = health::outcome(self)
+            && (word == "healthy" || self.health_due.is_some())
+        {
+            self.health_due = Some(date.max(now));
+        }
+        true
+    }
+
+    /// When something happens to it by itself, if nothing else happens.
+    pub(super) fn due(&self) -> Option<SystemTime> {
+        let process = self.process.as_ref()?;
+        let checked = self.health_due.filter(|_| !process.paused);
+        let ends = process.end().map(|end| end.at);
+        checked.into_iter().chain(ends).min()
+    }
+
+    /// Tells what its health check came to, where that was due by now.
+    pub(super) fn check_health(&mut self, now: SystemTime, feed: &mut Feed) {
+        if self.is_paused() {
+            return;
+        }
+        let Some(date) = self.health_due.take_if(|date| *date <= now) else {
+            return;
+        };
+        if let Some((_, word)) = health::outcome(self) {
+            feed.tell(self, &format!("health_status: {word}"), &[], date);
+        }
+    }
+
+    /// Its process has ended so.
+    pub(super) fn end(&mut self, end: End, stops: usize, feed: &mut Feed) {
+        self.print_due(end.at);
+        self.log.stop();
+        self.process = None;
+        self.health_due = None;
+        self.finished = Some(end.at);
+        self.exit_code = end.exit_code;
+        self.oom_killed = end.starved;
+        let code = end.exit_code.to_string();
+        feed.tell(self, "die", &[("exitCode", &code)], end.at);
+        for _ in 0..stops {
+            feed.tell(self, "stop", &[], end.at);
+        }
+    }
+
+    /// What is told before the end of its process.
+    pub(super) fn tell_why(&self, end: End, feed: &mut Feed) {
+        if end.forced {
+            self.tell_kill(Signal::Kill, end.at, feed);
+        }
+        if end.starved {
+            feed.tell(self, "oom", &[], end.at);
+        }
+    }
+
+    fn tell_kill(&self, signal: Signal, now: SystemTime, feed: &mut Feed) {
+        let number = signal.number().to_string();
+        feed.tell(self, "kill", &[("signal", &number)], now);
+    }
+
+    /// How its process will end by itself.
+    fn own_ends(&self, now: SystemTime) -> OwnEnds {
+        let after = |text: &str| now.checked_add(Duration::from_millis(text.parse().ok()?));
+        let exits = || {
+            let (code, time) = self.config.labels.get(EXIT)?.split_once(':')?;
+            Some((after(time)?, code.parse().ok()?))
+        };
+        OwnEnds {
+            exits: exits(),
+            starves_at: self.config.labels.get(OOM).and_then(|time| after(time)),
+        }
     }
 
     fn stop_delay(&self) -> Duration {
@@ -142,16 +234,23 @@ impl Container {
     }
 
     /// Sends SIGTERM now and SIGKILL after the grace, and says which run that ends; none if it does not run.
-    pub(super) fn stop(&mut self, grace: Option<i64>, again: bool, now: SystemTime) -> Option<Run> {
+    pub(super) fn stop(
+        &mut self,
+        grace: Option<i64>,
+        again: bool,
+        now: SystemTime,
+        feed: &mut Feed,
+    ) -> Option<Run> {
         let grace = grace.or(self.config.stop_timeout).unwrap_or(DEFAULT_GRACE);
-        self.signal(Signal::Term, now).ok()?;
+        self.signal(Signal::Term, now, feed).ok()?;
         let process = self.process.as_mut()?;
         // A negative grace never ends; nor does one past the end of time.
         let grace = u64::try_from(grace).ok().map(Duration::from_secs);
         if let Some(date) = grace.and_then(|grace| now.checked_add(grace)) {
-            process.kill_at(date);
+            process.kill_after_grace(date);
         }
-        process.start_again |= again;
+        process.stops += 1;
+        process.restarts += usize::from(again);
         Some(Run {
             id: self.id.clone(),
             pid: process.pid,

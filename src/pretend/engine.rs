@@ -18,6 +18,8 @@ pub(super) struct Engine {
     containers: Mutex<Containers>,
     /// Told after every request that may have changed a container.
     changes: watch::Sender<()>,
+    /// One more holder for each who listens to the events.
+    listeners: Arc<()>,
     /// The fault, and the text that a path must contain to meet it.
     fault: Mutex<Option<(Fault, String)>>,
     /// One instant on both clocks: dates follow tokio's, so that tests can pause it.
@@ -29,6 +31,7 @@ impl Engine {
         Self {
             containers: Mutex::default(),
             changes: watch::Sender::new(()),
+            listeners: Arc::default(),
             fault: Mutex::default(),
             origin: (Instant::now(), SystemTime::now()),
         }
@@ -101,6 +104,16 @@ impl Engine {
     /// To be told of every change from now on.
     pub(super) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
+    }
+
+    /// Counts as one who listens, as long as it is kept.
+    pub(super) fn listener(&self) -> Arc<()> {
+        Arc::clone(&self.listeners)
+    }
+
+    /// How many listen.
+    pub(super) fn listeners(&self) -> usize {
+        Arc::strong_count(&self.listeners) - 1
     }
 
     pub(super) fn set_fault(&self, fault: Option<(Fault, String)>) {

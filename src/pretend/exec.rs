@@ -1,10 +1,12 @@
 //! Programs run in a container: made, started, looked at, and killed by one another; pure, the date is a parameter.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
 use super::container::Container;
+use super::event::Feed;
 use super::program::{NO_SHELL, Plan, Program, Stream};
 use super::refusal::Refusal;
 use super::state::{Containers, random_id};
@@ -45,6 +47,8 @@ struct Begun {
     pid: u32,
     plan: Plan,
     killed_at: Option<SystemTime>,
+    /// Its end was told, or never will be.
+    is_told: bool,
     /// The process and the end of each child.
     children: Vec<(u32, String, SystemTime)>,
 }
@@ -68,8 +72,9 @@ impl Containers {
         &mut self,
         reference: &str,
         mut wish: Wish,
+        now: SystemTime,
     ) -> Result<String, Refusal> {
-        let container = self.find(reference)?;
+        let (container, feed) = self.find_mut(reference)?;
         let run = running(container, reference)?;
         if wish.program.argv.is_empty() {
             return Err(Refusal::new(400, "No exec command specified"));
@@ -82,6 +87,7 @@ impl Containers {
             wish,
             begun: None,
         };
+        feed.tell(container, &exec.action("create"), &[("execID", &id)], now);
         self.execs.insert(id.clone(), exec);
         Ok(id)
     }
@@ -99,13 +105,16 @@ impl Containers {
             return Err(no_such(id));
         }
         if exec.begun.is_some() {
-            let state = match self.end(exec) {
+            let state = match exec.end() {
                 Some((date, _)) if date <= now => "has already run",
                 Some(_) | None => "is already running",
             };
             return Ok(Some(format!("Error: Exec command {id} {state}\r\n")));
         }
         let program = exec.wish.program.clone();
+        let (container, action) = (container.id.clone(), exec.action("start"));
+        let (container, feed) = self.find_mut(&container)?;
+        feed.tell(container, &action, &[("execID", id)], now);
         let plan = program.plan();
         let first = self.last_pid + 1;
         let begun = match plan {
@@ -123,6 +132,7 @@ impl Containers {
                     children: children.collect(),
                     plan,
                     killed_at: None,
+                    is_told: false,
                 }
             }
             Err(words) => Begun {
@@ -134,6 +144,8 @@ impl Containers {
                     ..Plan::default()
                 },
                 killed_at: None,
+                // dockerd tells no end of what could not be started.
+                is_told: true,
                 children: Vec::new(),
             },
         };
@@ -147,7 +159,7 @@ impl Containers {
     /// A program as the engine shows it.
     pub(super) fn inspect_exec(&self, id: &str, now: SystemTime) -> Result<Value, Refusal> {
         let exec = self.exec(id)?;
-        let end = self.end(exec).filter(|(date, _)| *date <= now);
+        let end = exec.end().filter(|(date, _)| *date <= now);
         let begun = exec.begun.as_ref();
         let (program, wish) = (&exec.wish.program, &exec.wish);
         let (name, arguments) = program.argv.split_first().unzip();
@@ -180,7 +192,7 @@ impl Containers {
         let Some((exec, begun)) = self.begun(id) else {
             return Next::Over;
         };
-        let end = self.end(exec).map(|(date, _)| date);
+        let end = exec.end().map(|(date, _)| date);
         let has_ended = end.is_some_and(|end| end <= now);
         if let Some((after, stream, bytes)) = begun.plan.writes.get(place) {
             let due = begun.at + *after;
@@ -200,7 +212,7 @@ impl Containers {
             return Next::Never;
         };
         // Children hold the output open.
-        let last = self.children(exec, begun).map(|(_, _, ends)| ends).max();
+        let last = begun.children.iter().map(|(_, _, ends)| *ends).max();
         let closed = last.map_or(end, |last| last.max(end).min(end + AFTERWARDS));
         if closed <= now {
             Next::Over
@@ -210,7 +222,15 @@ impl Containers {
     }
 
     /// The processes of a container, as `ps` lists them.
-    pub(super) fn top(&self, reference: &str, now: SystemTime) -> Result<Value, Refusal> {
+    pub(super) fn top(&mut self, reference: &str, now: SystemTime) -> Result<Value, Refusal> {
+        let rows = self.processes(reference, now)?;
+        let (container, feed) = self.find_mut(reference)?;
+        feed.tell(container, "top", &[], now);
+        let titles = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"];
+        Ok(json!({ "Processes": rows, "Titles": titles }))
+    }
+
+    fn processes(&self, reference: &str, now: SystemTime) -> Result<Vec<Value>, Refusal> {
         let container = self.find(reference)?;
         let process = container
             .process
@@ -240,16 +260,13 @@ impl Containers {
             } else {
                 &program.user
             };
-            if self.end(exec).is_none_or(|(end, _)| end > now) {
+            if exec.end().is_none_or(|(end, _)| end > now) {
                 rows.push(row(user, begun.pid, 0, &program.argv.join(" ")));
             }
-            let children = self
-                .children(exec, begun)
-                .filter(|(_, _, ends)| *ends > now);
-            rows.extend(children.map(|(pid, words, _)| row(user, pid, process.pid, words)));
+            let children = begun.children.iter().filter(|(_, _, ends)| *ends > now);
+            rows.extend(children.map(|(pid, words, _)| row(user, *pid, process.pid, words)));
         }
-        let titles = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"];
-        Ok(json!({ "Processes": rows, "Titles": titles }))
+        Ok(rows)
     }
 
     fn exec(&self, id: &str) -> Result<&Exec, Refusal> {
@@ -261,43 +278,6 @@ impl Containers {
         Some((exec, exec.begun.as_ref()?))
     }
 
-    /// When and with what a program ends, as far as that is known.
-    fn end(&self, exec: &Exec) -> Option<(SystemTime, u8)> {
-        let begun = exec.begun.as_ref()?;
-        let own = begun.plan.endless.is_none();
-        let own = own.then(|| (begun.at + begun.plan.lasts, begun.plan.exit_code));
-        let killed = begun.killed_at.map(|date| (date, KILLED));
-        let swept_away = self.run_over(exec).map(|date| (date, KILLED));
-        own.into_iter()
-            .chain(killed)
-            .chain(swept_away)
-            .min_by_key(|(date, _)| *date)
-    }
-
-    /// The children of a program, each with its end.
-    fn children<'all>(
-        &self,
-        exec: &Exec,
-        begun: &'all Begun,
-    ) -> impl Iterator<Item = (u32, &'all str, SystemTime)> + use<'all> {
-        let over = self.run_over(exec);
-        let children = begun.children.iter();
-        children.map(move |(pid, words, ends)| {
-            let ends = over.map_or(*ends, |over| over.min(*ends));
-            (*pid, words.as_str(), ends)
-        })
-    }
-
-    /// When the run of the container ended in which a program was, if it has.
-    fn run_over(&self, exec: &Exec) -> Option<SystemTime> {
-        let container = self.find(&exec.container).ok()?;
-        let process = container.process.as_ref().map(|process| process.pid);
-        if process == Some(exec.run) {
-            return None;
-        }
-        container.finished
-    }
-
     /// Kills every process of this user's in the same run of the container that has this in its environment.
     fn sweep(&mut self, sweeper: &Program, run: u32, marker: &str, now: SystemTime) {
         for exec in self.execs.values_mut().filter(|exec| exec.run == run) {
@@ -305,16 +285,93 @@ impl Containers {
             let is_seen =
                 program.id() == sweeper.id() && program.env.iter().any(|one| one == marker);
             if let (true, Some(begun)) = (is_seen, &mut exec.begun) {
-                begun.killed_at.get_or_insert(now);
-                for (_, _, ends) in &mut begun.children {
-                    *ends = (*ends).min(now);
-                }
+                begun.kill(now);
+            }
+        }
+    }
+
+    /// Tells of the programs that have ended by now.
+    pub(super) fn end_execs(&mut self, now: SystemTime) {
+        let is_due = |exec: &Exec| exec.due().is_some_and(|date| date <= now);
+        for (id, exec) in self.execs.iter_mut().filter(|(_, exec)| is_due(exec)) {
+            if let Some(container) = self.by_id.get(&exec.container) {
+                exec.tell_end(id, container, &mut self.feed);
             }
         }
     }
 }
 
+/// The programs in one run of a container end with it, and before it.
+pub(super) fn end_run(
+    execs: &mut BTreeMap<String, Exec>,
+    container: &Container,
+    run: u32,
+    at: SystemTime,
+    feed: &mut Feed,
+) {
+    let of_run = |exec: &Exec| exec.run == run && exec.container == container.id;
+    for (id, exec) in execs.iter_mut().filter(|(_, exec)| of_run(exec)) {
+        if let Some(begun) = &mut exec.begun {
+            begun.kill(at);
+        }
+        exec.tell_end(id, container, feed);
+    }
+}
+
+impl Begun {
+    /// Ends it and its children, where they have not ended before.
+    fn kill(&mut self, at: SystemTime) {
+        self.killed_at.get_or_insert(at);
+        for (_, _, ends) in &mut self.children {
+            *ends = (*ends).min(at);
+        }
+    }
+}
+
 impl Exec {
+    /// When its end is to be told, as far as that is known.
+    pub(super) fn due(&self) -> Option<SystemTime> {
+        let begun = self.begun.as_ref().filter(|begun| !begun.is_told);
+        begun.and_then(|_| self.end()).map(|(date, _)| date)
+    }
+
+    /// When and with what it ends, as far as that is known.
+    fn end(&self) -> Option<(SystemTime, u8)> {
+        let begun = self.begun.as_ref()?;
+        let own = begun.plan.endless.is_none();
+        let own = own.then(|| (begun.at + begun.plan.lasts, begun.plan.exit_code));
+        let killed = begun.killed_at.map(|date| (date, KILLED));
+        own.into_iter().chain(killed).min_by_key(|(date, _)| *date)
+    }
+
+    fn tell_end(&mut self, id: &str, container: &Container, feed: &mut Feed) {
+        let Some((date, code)) = self.end() else {
+            return;
+        };
+        let Some(begun) = self.begun.as_mut().filter(|begun| !begun.is_told) else {
+            return;
+        };
+        begun.is_told = true;
+        let code = code.to_string();
+        feed.tell(
+            container,
+            "exec_die",
+            &[("execID", id), ("exitCode", &code)],
+            date,
+        );
+    }
+
+    /// What is told of it, as dockerd words it.
+    fn action(&self, verb: &str) -> String {
+        let (name, arguments) = self.wish.program.argv.split_first().unzip();
+        let arguments = arguments.map(|words: &[String]| words.join(" "));
+        let (name, arguments) = (
+            name.map_or("", String::as_str),
+            arguments.unwrap_or_default(),
+        );
+        format!("exec_{verb}: {name} {arguments}")
+    }
+
     fn framed(&self, stream: Stream, bytes: &[u8]) -> Vec<u8> {
         let (number, is_wanted) = match stream {
             Stream::Stdout => (1, self.wish.stdout),

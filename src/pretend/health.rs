@@ -21,22 +21,34 @@ pub(super) fn check(container: &Container) -> Option<Map<String, Value>> {
 
 /// The engine's word for a container's health; none without a health check and before the first run.
 pub(super) fn word(container: &Container, now: SystemTime) -> Option<&'static str> {
-    let check = check(container)?;
-    let test = check.get("Test")?.get(0)?.as_str()?;
-    let started = container.started.filter(|_| test.starts_with("CMD"))?;
+    is_checked(container).then_some(())?;
+    container.started?;
     if container.process.is_none() || container.is_paused() {
         // dockerd says so of a container that it does not check at the moment.
         return Some("unhealthy");
     }
-    let due = container.config.labels.get(HEALTH).and_then(|text| {
-        let (word, after) = text.split_once(':')?;
-        let after = started.checked_add(Duration::from_millis(after.parse().ok()?))?;
-        let word = if word == "healthy" {
-            "healthy"
-        } else {
-            "unhealthy"
-        };
-        (after <= now).then_some(word)
-    });
-    Some(due.unwrap_or("starting"))
+    let due = outcome(container).filter(|(date, _)| *date <= now);
+    Some(due.map_or("starting", |(_, word)| word))
+}
+
+/// What the health check of this run comes to, and when.
+pub(super) fn outcome(container: &Container) -> Option<(SystemTime, &'static str)> {
+    let label = container.config.labels.get(HEALTH)?;
+    let started = container.started.filter(|_| is_checked(container))?;
+    let (word, after) = label.split_once(':')?;
+    let date = started.checked_add(Duration::from_millis(after.parse().ok()?))?;
+    let word = if word == "healthy" {
+        "healthy"
+    } else {
+        "unhealthy"
+    };
+    Some((date, word))
+}
+
+fn is_checked(container: &Container) -> bool {
+    let check = check(container);
+    let test = check
+        .as_ref()
+        .and_then(|check| check.get("Test")?.get(0)?.as_str());
+    test.is_some_and(|test| test.starts_with("CMD"))
 }

@@ -84,7 +84,7 @@ fn state(container: &Container, now: SystemTime) -> Value {
         "Running": process.is_some(),
         "Paused": container.is_paused(),
         "Restarting": false,
-        "OOMKilled": false,
+        "OOMKilled": container.oom_killed,
         "Dead": false,
         "Pid": process.map_or(0, |process| process.pid),
         "ExitCode": container.exit_code,

@@ -160,7 +160,7 @@ impl Reader {
 }
 
 /// Seconds since 1970 and perhaps decimals, as dockerd takes them.
-fn date(text: &str) -> Result<Option<SystemTime>, Refusal> {
+pub(super) fn date(text: &str) -> Result<Option<SystemTime>, Refusal> {
     if text.is_empty() {
         return Ok(None);
     }

@@ -30,12 +30,14 @@ use self::refusal::Refusal;
 mod answer;
 mod container;
 mod engine;
+mod event;
 mod exec;
 mod fault;
 mod filter;
 mod form;
 mod health;
 mod json;
+mod listen;
 mod log;
 mod logs;
 mod process;
@@ -49,6 +51,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 mod time;
+mod wanted;
 
 /// How long to wait before the next try when a connection cannot be accepted.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
@@ -95,7 +98,8 @@ impl Pretend {
 
     /// Adds a container with these labels, and answers its id. The label `pretend.stop-delay` says how many
     /// milliseconds its process takes to leave after SIGTERM; `pretend.exit=1:200` that it leaves with 1 after 200
-    /// milliseconds by itself; `pretend.health=healthy:500` what its health check comes to, and when; `pretend.cpu` how
+    /// milliseconds by itself; `pretend.oom=200` that the kernel kills it after 200 milliseconds for want of memory;
+    /// `pretend.health=healthy:500` what its health check comes to, and when; `pretend.cpu` how
     /// much of one processor it uses, in percent; and `pretend.print-every` how many milliseconds there are between two
     /// lines that it prints.
     ///
@@ -148,6 +152,30 @@ impl Pretend {
     /// Makes the requests whose path contains this text meet the fault, and no others.
     pub fn set_fault_on(&self, text: &str, fault: Fault) {
         self.0.engine.set_fault(Some((fault, text.to_owned())));
+    }
+
+    /// Breaks off every stream of events in the middle of a line: the connections are closed without a last chunk.
+    /// Those that come after this are not touched.
+    pub fn cut_events(&self) {
+        self.0.engine.change(|state, _| state.feed.cuts += 1);
+    }
+
+    /// Sends a line, its end added, to every open stream of events, whatever is in it and whatever was asked for.
+    pub fn send_event(&self, line: &str) {
+        self.0.engine.change(|state, _| state.feed.send(line));
+    }
+
+    /// Loses every event, and every line that is sent, until it is told to do so no more.
+    pub fn set_deaf(&self, is_deaf: bool) {
+        self.0
+            .engine
+            .change(|state, _| state.feed.is_deaf = is_deaf);
+    }
+
+    /// The streams of events that are open now. What happens after one is counted is told to it.
+    #[must_use]
+    pub fn event_streams(&self) -> usize {
+        self.0.engine.listeners()
     }
 
     /// Closes the listener and every connection at once, and removes the socket: as if dockerd were killed.

@@ -2,7 +2,7 @@
 //!
 //! It is a well-behaved program that runs as process 1: it exits with 0 on SIGTERM, at once or after the delay that
 //! its container's label asks for; SIGKILL ends it with 137; any other signal (SIGSTOP and the container's own
-//! `StopSignal` too) does nothing. Where a label says so, it leaves by itself. Frozen, it makes no progress, but its clock goes on. Nobody has to run it: whoever
+//! `StopSignal` too) does nothing. Where a label says so, it leaves by itself, or dies for want of memory. Frozen, it makes no progress, but its clock goes on. Nobody has to run it: whoever
 //! looks first lets happen what was due.
 
 use std::time::{Duration, SystemTime};
@@ -19,12 +19,24 @@ pub(super) struct Process {
     pub(super) paused: bool,
     frozen_at: Option<SystemTime>,
     frozen_for: Duration,
-    /// A restart waits for its end, and nothing that a client does can call that off.
-    pub(super) start_again: bool,
+    /// How many stops wait for its end; a restart is one too.
+    pub(super) stops: usize,
+    /// How many restarts wait for its end, and nothing that a client does can call them off.
+    pub(super) restarts: usize,
     leaves_at: Option<SystemTime>,
-    /// When it leaves by itself, and with which code.
-    exits: Option<(SystemTime, u8)>,
+    own_ends: OwnEnds,
     killed_at: Option<SystemTime>,
+    /// When the first stop has waited long enough, and kills it.
+    grace_ends: Option<SystemTime>,
+}
+
+/// How a process ends by itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct OwnEnds {
+    /// When it leaves, and with which code.
+    pub(super) exits: Option<(SystemTime, u8)>,
+    /// When the kernel kills it for want of memory.
+    pub(super) starves_at: Option<SystemTime>,
 }
 
 /// How a process ends, if nothing else happens to it.
@@ -32,19 +44,25 @@ pub(super) struct Process {
 pub(super) struct End {
     pub(super) at: SystemTime,
     pub(super) exit_code: u8,
+    /// For want of memory.
+    pub(super) starved: bool,
+    /// A stop has sent SIGKILL.
+    pub(super) forced: bool,
 }
 
 impl Process {
-    pub(super) const fn new(pid: u32, exits: Option<(SystemTime, u8)>) -> Self {
+    pub(super) const fn new(pid: u32, own_ends: OwnEnds) -> Self {
         Self {
             pid,
             paused: false,
             frozen_at: None,
             frozen_for: Duration::ZERO,
-            start_again: false,
+            stops: 0,
+            restarts: 0,
             leaves_at: None,
-            exits,
+            own_ends,
             killed_at: None,
+            grace_ends: None,
         }
     }
 
@@ -56,9 +74,15 @@ impl Process {
         is_first
     }
 
-    /// Makes sure that SIGKILL comes at this date or earlier.
-    pub(super) fn kill_at(&mut self, date: SystemTime) {
-        self.killed_at = Some(self.killed_at.map_or(date, |earlier| earlier.min(date)));
+    /// Delivers SIGKILL.
+    pub(super) fn kill(&mut self, now: SystemTime) {
+        self.killed_at.get_or_insert(now);
+    }
+
+    /// Makes sure that a stop sends SIGKILL at this date or earlier.
+    pub(super) fn kill_after_grace(&mut self, date: SystemTime) {
+        let earlier = self.grace_ends.map_or(date, |earlier| earlier.min(date));
+        self.grace_ends = Some(earlier);
     }
 
     /// Freezes it.
@@ -79,20 +103,31 @@ impl Process {
         self.frozen_at = None;
         self.paused = false;
         self.leaves_at = self.leaves_at.map(|date| date.max(now));
-        self.exits = self.exits.map(|(date, code)| (date.max(now), code));
+        let OwnEnds { exits, starves_at } = self.own_ends;
+        self.own_ends = OwnEnds {
+            exits: exits.map(|(date, code)| (date.max(now), code)),
+            starves_at: starves_at.map(|date| date.max(now)),
+        };
     }
 
     /// How it is going to end.
     pub(super) fn end(&self) -> Option<End> {
-        let leaves = self
-            .leaves_at
-            .map(|at| (at, EXIT_CLEAN))
-            .into_iter()
-            .chain(self.exits)
-            .filter(|_| !self.paused);
-        let killed = self.killed_at.map(|at| (at, EXIT_KILLED));
+        let OwnEnds { exits, starves_at } = self.own_ends;
+        let leaves = self.leaves_at.map(|at| (at, EXIT_CLEAN, false));
+        let exits = exits.map(|(at, code)| (at, code, false));
+        let out_of_memory = starves_at.map(|at| (at, EXIT_KILLED, true));
+        let own = [leaves, exits, out_of_memory].into_iter().flatten();
+        let own = own.filter(|_| !self.paused);
+        let killed = [self.killed_at, self.grace_ends].into_iter().flatten();
+        let killed = killed.map(|at| (at, EXIT_KILLED, false));
         // Equal dates go to the clean exit, as they nearly always do for `stop?t=0` on a real engine.
-        let (at, exit_code) = leaves.chain(killed).min()?;
-        Some(End { at, exit_code })
+        let (at, exit_code, starved) = own.chain(killed).min()?;
+        Some(End {
+            at,
+            exit_code,
+            starved,
+            // dockerd sends the signal also where the process has left meanwhile.
+            forced: self.grace_ends.is_some_and(|grace| grace <= at),
+        })
     }
 }

@@ -31,6 +31,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 pub(super) enum Route {
     Ping,
     Version,
+    Events,
     List,
     Inspect(String),
     Logs(String),
@@ -177,6 +178,7 @@ fn route(method: &Method, path: &str) -> Option<Route> {
     match path {
         "/_ping" if reading || method == Method::HEAD => return Some(Route::Ping),
         "/version" if reading => return Some(Route::Version),
+        "/events" if reading => return Some(Route::Events),
         "/containers/json" if reading => return Some(Route::List),
         "/containers/create" if method == Method::POST => return Some(Route::Create),
         _ => {}

@@ -20,7 +20,7 @@ use super::refusal::Refusal;
 use super::route::{Route, Target, Version};
 use super::signal::Signal;
 use super::state::Done;
-use super::{exec, filter, json, logs, stats};
+use super::{exec, filter, json, listen, logs, stats};
 
 /// The most bytes that the body of a request can have; dockerd has no limit.
 const MAX_BODY: usize = 1 << 20;
@@ -102,6 +102,7 @@ impl Asked<'_> {
             Route::Ping => return Ok(ping(&self.head.method)),
             Route::Version => return Ok(good(&json::version())),
             Route::Options => return Ok(empty(StatusCode::OK)),
+            Route::Events => return listen::answer(engine, &self.form()?),
             Route::List => return self.list(engine),
             Route::Inspect(name) => {
                 let found = engine.with(|state, now| {
@@ -114,7 +115,7 @@ impl Asked<'_> {
             Route::Stats(name) => return self.stats(engine, &name).await,
             Route::Create => return self.create(engine),
             Route::Top(name) => {
-                let top = engine.with(|state, now| state.top(&name, now))?;
+                let top = engine.change(|state, now| state.top(&name, now))?;
                 return Ok(good(&top));
             }
             Route::CreateExec(name) => return self.create_exec(engine, &name),
@@ -152,11 +153,11 @@ impl Asked<'_> {
             }
             Route::Rename(name) => {
                 let form = self.form()?;
-                engine.change(|state, _| state.rename(&name, form.get("name")))
+                engine.change(|state, now| state.rename(&name, form.get("name"), now))
             }
             Route::Remove(name) => {
                 let force = self.form()?.is_on("force");
-                engine.change(|state, _| state.remove(&name, force))
+                engine.change(|state, now| state.remove(&name, force, now))
             }
         };
         Ok(empty(match done? {
@@ -219,7 +220,7 @@ impl Asked<'_> {
         self.form()?;
         self.check_json()?;
         let wish = json::read_wish(self.body)?;
-        let id = engine.change(|state, _| state.create_exec(name, wish))?;
+        let id = engine.change(|state, now| state.create_exec(name, wish, now))?;
         Ok(json_value(StatusCode::CREATED, &json!({ "Id": id })))
     }
 

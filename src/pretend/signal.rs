@@ -2,12 +2,47 @@
 
 use super::refusal::Refusal;
 
-/// The names that Linux has, without SIG; real-time ones apart.
-const NAMES: [&str; 36] = [
-    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL",
-    "PIPE", "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP",
-    "TTIN", "TTOU", "UNUSED", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN",
+/// The names and numbers that Linux has, without SIG; real-time ones apart.
+const NAMES: [(&str, u8); 34] = [
+    ("ABRT", 6),
+    ("ALRM", 14),
+    ("BUS", 7),
+    ("CHLD", 17),
+    ("CLD", 17),
+    ("CONT", 18),
+    ("FPE", 8),
+    ("HUP", 1),
+    ("ILL", 4),
+    ("INT", 2),
+    ("IO", 29),
+    ("IOT", 6),
+    ("PIPE", 13),
+    ("POLL", 29),
+    ("PROF", 27),
+    ("PWR", 30),
+    ("QUIT", 3),
+    ("SEGV", 11),
+    ("STKFLT", 16),
+    ("STOP", 19),
+    ("SYS", 31),
+    ("TRAP", 5),
+    ("TSTP", 20),
+    ("TTIN", 21),
+    ("TTOU", 22),
+    ("UNUSED", 31),
+    ("URG", 23),
+    ("USR1", 10),
+    ("USR2", 12),
+    ("VTALRM", 26),
+    ("WINCH", 28),
+    ("XCPU", 24),
+    ("XFSZ", 25),
+    ("RTMIN", 34),
 ];
+/// The last of the real-time signals.
+const RTMAX: u8 = 64;
+/// The first of them.
+const RTMIN: u8 = 34;
 
 /// A signal that dockerd would parse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +52,7 @@ pub(super) enum Signal {
     /// SIGTERM: asks it to leave.
     Term,
     /// One that a pretend process does not act on.
-    Other,
+    Other(u8),
     /// A number that is no signal on Linux, as dockerd prints it.
     Unsupported(u64),
 }
@@ -36,33 +71,49 @@ impl Signal {
         match upper.strip_prefix("SIG").unwrap_or(&upper) {
             "KILL" => Ok(Self::Kill),
             "TERM" => Ok(Self::Term),
-            name if NAMES.contains(&name) || is_real_time(name) => Ok(Self::Other),
-            _ => Err(invalid),
+            name => NAMES
+                .iter()
+                .find_map(|(known, number)| (*known == name).then_some(*number))
+                .or_else(|| real_time(name))
+                .map(Self::Other)
+                .ok_or(invalid),
         }
     }
 
-    const fn from_number(number: i64) -> Option<Self> {
-        match number {
-            0 => None,
-            9 => Some(Self::Kill),
-            15 => Some(Self::Term),
-            1..=31 | 34..=64 => Some(Self::Other),
+    /// Its number.
+    pub(super) fn number(self) -> u64 {
+        match self {
+            Self::Kill => 9,
+            Self::Term => 15,
+            Self::Other(number) => number.into(),
+            Self::Unsupported(number) => number,
+        }
+    }
+
+    fn from_number(number: i64) -> Option<Self> {
+        match u8::try_from(number) {
+            Ok(0) => None,
+            Ok(9) => Some(Self::Kill),
+            Ok(15) => Some(Self::Term),
+            Ok(number @ (1..=31 | RTMIN..=RTMAX)) => Some(Self::Other(number)),
             // dockerd prints a negative number as the unsigned one with the same bits.
-            _ => Some(Self::Unsupported(number.cast_unsigned())),
+            Ok(_) | Err(_) => Some(Self::Unsupported(number.cast_unsigned())),
         }
     }
 }
 
 /// `RTMAX`, `RTMIN+1` to `RTMIN+15`, and `RTMAX-1` to `RTMAX-14`.
-fn is_real_time(name: &str) -> bool {
+fn real_time(name: &str) -> Option<u8> {
     let within = |offset: &str, most: u8| {
-        !offset.starts_with(['0', '+']) && offset.parse().is_ok_and(|number: u8| number <= most)
+        let number = offset.parse().ok().filter(|number: &u8| *number <= most);
+        number.filter(|_| !offset.starts_with(['0', '+']))
     };
-    name == "RTMAX"
-        || name
-            .strip_prefix("RTMIN+")
-            .is_some_and(|offset| within(offset, 15))
-        || name
-            .strip_prefix("RTMAX-")
-            .is_some_and(|offset| within(offset, 14))
+    if name == "RTMAX" {
+        return Some(RTMAX);
+    }
+    match (name.strip_prefix("RTMIN+"), name.strip_prefix("RTMAX-")) {
+        (Some(offset), _) => Some(RTMIN + within(offset, 15)?),
+        (None, Some(offset)) => Some(RTMAX - within(offset, 14)?),
+        (None, None) => None,
+    }
 }

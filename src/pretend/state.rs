@@ -6,7 +6,8 @@ use std::hash::BuildHasher;
 use std::time::SystemTime;
 
 use super::container::{Config, Container, Run};
-use super::exec::Exec;
+use super::event::Feed;
+use super::exec::{self, Exec};
 use super::log::{Log, Output};
 use super::refusal::Refusal;
 use super::signal::Signal;
@@ -14,9 +15,11 @@ use super::signal::Signal;
 /// All containers of the engine.
 #[derive(Debug, Default)]
 pub(super) struct Containers {
-    by_id: BTreeMap<String, Container>,
+    pub(super) by_id: BTreeMap<String, Container>,
     pub(super) last_pid: u32,
     pub(super) execs: BTreeMap<String, Exec>,
+    /// What has happened.
+    pub(super) feed: Feed,
 }
 
 /// What a request did.
@@ -84,25 +87,58 @@ impl Containers {
 
     /// Lets everything happen whose date has come.
     pub(super) fn settle(&mut self, now: SystemTime) {
-        for container in self.by_id.values_mut() {
-            let Some(process) = &container.process else {
-                continue;
-            };
-            let again = process.start_again;
-            let Some(end) = process.end().filter(|end| end.at <= now) else {
+        let place = self.feed.end();
+        let ids: Vec<_> = self
+            .by_id
+            .values_mut()
+            .filter_map(|container| {
                 container.print_due(now);
-                continue;
-            };
-            container.print_due(end.at);
-            container.log.stop();
-            container.process = None;
-            container.finished = Some(end.at);
-            container.exit_code = end.exit_code;
-            if again {
-                self.last_pid += 1;
-                container.run(self.last_pid, end.at);
-            }
+                let is_due = container.due().is_some_and(|date| date <= now);
+                is_due.then(|| container.id.clone())
+            })
+            .collect();
+        for id in ids {
+            while self.step(&id, now) {}
         }
+        self.end_execs(now);
+        self.feed.sort_from(place);
+    }
+
+    /// When the next thing happens by itself, if nothing else happens.
+    pub(super) fn due(&self) -> Option<SystemTime> {
+        let containers = self.by_id.values().filter_map(Container::due);
+        let execs = self.execs.values().filter_map(Exec::due);
+        containers.chain(execs).min()
+    }
+
+    /// Lets happen what is due next in a container. Answers whether there was anything.
+    fn step(&mut self, id: &str, now: SystemTime) -> bool {
+        let Some(container) = self.by_id.get_mut(id) else {
+            return false;
+        };
+        let Some(date) = container.due().filter(|date| *date <= now) else {
+            return false;
+        };
+        let feed = &mut self.feed;
+        container.check_health(date, feed);
+        let Some(process) = &container.process else {
+            return false;
+        };
+        let (pid, stops, restarts) = (process.pid, process.stops, process.restarts);
+        let Some(end) = process.end().filter(|end| end.at <= date) else {
+            return true;
+        };
+        container.tell_why(end, feed);
+        exec::end_run(&mut self.execs, container, pid, end.at, feed);
+        container.end(end, stops, feed);
+        if restarts > 0 {
+            self.last_pid += 1;
+            container.run(self.last_pid, end.at, feed);
+        }
+        for _ in 0..restarts {
+            feed.tell(container, "restart", &[], end.at);
+        }
+        true
     }
 
     /// What is known of the end of a run.
@@ -142,15 +178,18 @@ impl Containers {
             started: None,
             finished: None,
             exit_code: 0,
+            oom_killed: false,
+            health_due: None,
             log: Log::default(),
         };
+        self.feed.tell(&container, "create", &[], now);
         self.by_id.insert(id.clone(), container);
         Ok(id)
     }
 
     pub(super) fn start(&mut self, reference: &str, now: SystemTime) -> Result<Done, Refusal> {
         let pid = self.last_pid + 1;
-        let container = self.find_mut(reference)?;
+        let (container, feed) = self.find_mut(reference)?;
         if container.is_paused() {
             return Err(Refusal::new(
                 409,
@@ -161,7 +200,7 @@ impl Containers {
         if container.process.is_some() {
             return Ok(Done::Unchanged);
         }
-        container.run(pid, now);
+        container.run(pid, now, feed);
         self.last_pid = pid;
         Ok(Done::Changed)
     }
@@ -173,7 +212,8 @@ impl Containers {
         grace: Option<i64>,
         now: SystemTime,
     ) -> Result<Done, Refusal> {
-        let run = self.find_mut(reference)?.stop(grace, false, now);
+        let (container, feed) = self.find_mut(reference)?;
+        let run = container.stop(grace, false, now, feed);
         Ok(run.map_or(Done::Unchanged, Done::When))
     }
 
@@ -184,14 +224,18 @@ impl Containers {
         grace: Option<i64>,
         now: SystemTime,
     ) -> Result<Done, Refusal> {
-        match self.find_mut(reference)?.stop(grace, true, now) {
-            Some(run) => Ok(Done::When(run)),
-            None => self.start(reference, now),
+        let (container, feed) = self.find_mut(reference)?;
+        if let Some(run) = container.stop(grace, true, now, feed) {
+            return Ok(Done::When(run));
         }
+        let done = self.start(reference, now)?;
+        let (container, feed) = self.find_mut(reference)?;
+        feed.tell(container, "restart", &[], now);
+        Ok(done)
     }
 
     pub(super) fn pause(&mut self, reference: &str, now: SystemTime) -> Result<Done, Refusal> {
-        let container = self.find_mut(reference)?;
+        let (container, feed) = self.find_mut(reference)?;
         let refusal = container.not_running();
         let process = container.process.as_mut().ok_or(refusal)?;
         if process.paused {
@@ -199,17 +243,17 @@ impl Containers {
             return Err(Refusal::new(409, message));
         }
         process.freeze(now);
+        feed.tell(container, "pause", &[], now);
         Ok(Done::Changed)
     }
 
     pub(super) fn unpause(&mut self, reference: &str, now: SystemTime) -> Result<Done, Refusal> {
-        let container = self.find_mut(reference)?;
-        let message = format!("Container {} is not paused", container.id);
-        match container.process.as_mut().filter(|process| process.paused) {
-            Some(process) => process.thaw(now),
-            None => return Err(Refusal::new(500, message)),
+        let (container, feed) = self.find_mut(reference)?;
+        if container.thaw(now, feed) {
+            return Ok(Done::Changed);
         }
-        Ok(Done::Changed)
+        let message = format!("Container {} is not paused", container.id);
+        Err(Refusal::new(500, message))
     }
 
     pub(super) fn kill(
@@ -231,12 +275,12 @@ impl Containers {
         signal: Signal,
         now: SystemTime,
     ) -> Result<Done, Refusal> {
-        let container = self.find_mut(reference)?;
+        let (container, feed) = self.find_mut(reference)?;
         if let Signal::Unsupported(number) = signal {
             let message = format!("The linux daemon does not support signal {number}");
             return Err(Refusal::new(500, message));
         }
-        container.signal(signal, now)?;
+        container.signal(signal, now, feed)?;
         Ok(Done::Changed)
     }
 
@@ -248,11 +292,17 @@ impl Containers {
         text: &[u8],
         now: SystemTime,
     ) -> Result<(), Refusal> {
-        self.find_mut(reference)?.print(output, text, now);
+        let (container, _) = self.find_mut(reference)?;
+        container.print(output, text, now);
         Ok(())
     }
 
-    pub(super) fn rename(&mut self, reference: &str, name: &str) -> Result<Done, Refusal> {
+    pub(super) fn rename(
+        &mut self,
+        reference: &str,
+        name: &str,
+        now: SystemTime,
+    ) -> Result<Done, Refusal> {
         if name.is_empty() {
             let message = "Neither old nor new names may be empty";
             return Err(Refusal::new(400, message));
@@ -272,11 +322,19 @@ impl Containers {
             message: format!("Error when allocating new name: {}", refusal.message),
             ..refusal
         })?;
-        plain.clone_into(&mut self.find_mut(reference)?.name);
+        let (container, feed) = self.find_mut(reference)?;
+        let old = format!("/{}", container.name);
+        plain.clone_into(&mut container.name);
+        feed.tell(container, "rename", &[("oldName", &old)], now);
         Ok(Done::Changed)
     }
 
-    pub(super) fn remove(&mut self, reference: &str, force: bool) -> Result<Done, Refusal> {
+    pub(super) fn remove(
+        &mut self,
+        reference: &str,
+        force: bool,
+        now: SystemTime,
+    ) -> Result<Done, Refusal> {
         let container = self.find(reference)?;
         if container.process.is_some() && !force {
             let (status, first) = if container.is_paused() {
@@ -293,8 +351,16 @@ impl Containers {
             ));
         }
         let id = container.id.clone();
-        self.by_id.remove(&id);
+        let (container, feed) = self.find_mut(&id)?;
+        if let Some(process) = &mut container.process {
+            process.restarts = 0;
+            container.signal(Signal::Kill, now, feed)?;
+            while self.step(&id, now) {}
+        }
         self.execs.retain(|_, exec| exec.container != id);
+        if let Some(container) = self.by_id.remove(&id) {
+            self.feed.tell(&container, "destroy", &[], now);
+        }
         Ok(Done::Changed)
     }
 
@@ -302,10 +368,15 @@ impl Containers {
         self.by_id.values().find(|container| container.name == name)
     }
 
-    fn find_mut(&mut self, reference: &str) -> Result<&mut Container, Refusal> {
+    /// As [`Containers::find`], and where to tell what happens to it.
+    pub(super) fn find_mut(
+        &mut self,
+        reference: &str,
+    ) -> Result<(&mut Container, &mut Feed), Refusal> {
         let id = self.find(reference)?.id.clone();
         let gone = || Refusal::new(404, format!("No such container: {reference}"));
-        self.by_id.get_mut(&id).ok_or_else(gone)
+        let container = self.by_id.get_mut(&id).ok_or_else(gone)?;
+        Ok((container, &mut self.feed))
     }
 
     fn check_free(&self, name: &str) -> Result<(), Refusal> {

@@ -49,10 +49,10 @@ fn act(engine: &mut Containers, action: &str, now: SystemTime) -> Result<Done, R
         "unpause" => engine.unpause(NAME, now),
         "kill" => engine.kill(NAME, Signal::Kill, now),
         "term" => engine.kill(NAME, Signal::Term, now),
-        "hup" => engine.kill(NAME, Signal::Other, now),
+        "hup" => engine.kill(NAME, Signal::Other(1), now),
         "kill 99" => engine.kill(NAME, Signal::Unsupported(99), now),
-        "remove" => engine.remove(NAME, false),
-        "force remove" => engine.remove(NAME, true),
+        "remove" => engine.remove(NAME, false, now),
+        "force remove" => engine.remove(NAME, true, now),
         unknown => panic!("{unknown}"),
     }
 }
