@@ -1,6 +1,10 @@
 //! A gateway in this process, configured as a deployer would, and asked over TCP.
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use relayer_controller::app::App;
 use relayer_controller::config::{self, Environment};
@@ -21,6 +25,7 @@ pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     stop: CancellationToken,
     served: Option<JoinHandle<bool>>,
+    current: Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>,
     runtime: Runtime,
     engine: String,
 }
@@ -51,24 +56,40 @@ impl Gateway {
         let config = config::parse("test.toml", &text, &Environment::default())
             .unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let (runtime, stop) = (Runtime::new().unwrap(), CancellationToken::new());
-        let (address, served) = runtime.block_on(async {
+        let (address, current, served) = runtime.block_on(async {
             let app = App::bind(config, own).await.unwrap();
             let Some(Listen::Tcp(address)) = app.addresses().into_iter().next() else {
                 panic!("a TCP listener first")
             };
-            (address, tokio::spawn(app.run(stop.clone())))
+            let current = app.current();
+            (address, current, tokio::spawn(app.run(stop.clone())))
         });
         let (served, engine) = (Some(served), host.to_owned());
         Self {
             address,
             stop,
             served,
+            current: Mutex::new(Box::pin(current)),
             runtime,
             engine,
         }
     }
 
+    /// Waits until its mirror is current for the first time.
+    pub(crate) fn wait_until_current(&mut self) {
+        let current = self.current.get_mut().unwrap();
+        let limit = Duration::from_secs(10);
+        let current = async { tokio::time::timeout(limit, current).await };
+        self.runtime.block_on(current).expect("a current mirror");
+    }
+
+    /// What the engine says now: the mirror may be a moment behind what a test does beside the gateway.
     pub(crate) fn get(&self, path: &str) -> Answer {
+        http::ask_with(self.address, "GET", path, "Cache-Control: no-cache\r\n", "")
+    }
+
+    /// The same as the gateway has it in memory.
+    pub(crate) fn get_mirrored(&self, path: &str) -> Answer {
         http::ask(self.address, "GET", path)
     }
 
@@ -76,16 +97,29 @@ impl Gateway {
         http::ask(self.address, "POST", path)
     }
 
-    /// Asserts an answer's status and, to the exact JSON, its body.
+    /// Asserts an answer's status and, to the exact JSON, its body. What is read is read twice: from the engine, and as
+    /// it soon is in memory.
     pub(crate) fn check(&self, method: &str, path: &str, status: u16, body: &str) {
-        let answer = http::ask(self.address, method, path);
-        let said = (answer.status, answer.body.as_str());
-        assert_eq!(
-            said,
-            (status, body),
-            "{method} {path} before {}",
-            self.engine
-        );
+        let fresh = if method == "GET" {
+            self.get(path)
+        } else {
+            http::ask(self.address, method, path)
+        };
+        let said = (fresh.status, fresh.body.as_str());
+        let engine = &self.engine;
+        assert_eq!(said, (status, body), "{method} {path} before {engine}");
+        let begun = Instant::now();
+        while method == "GET" {
+            let answer = self.get_mirrored(path);
+            if (answer.status, answer.body.as_str()) == (status, body) {
+                return;
+            }
+            let (status, body) = (answer.status, answer.body);
+            assert!(
+                begun.elapsed() < Duration::from_secs(2),
+                "{path} in memory: {status} {body}"
+            );
+        }
     }
 
     /// Tells it to stop, as a signal does, and waits; answers whether it drained in time.

@@ -79,8 +79,12 @@ impl Stage {
         };
         runtime.spawn(recorder::relay(listener, engine.to_owned(), record.clone()));
         let host = format!("unix://{}", relay.display());
+        let mut gateway = Gateway::start(&prefix, &host, OwnContainer::default(), tables);
+        gateway.wait_until_current();
+        // What it takes for that is of no interest here.
+        record.take();
         Self {
-            gateway: Gateway::start(&prefix, &host, OwnContainer::default(), tables),
+            gateway,
             prefix,
             host,
             engine: Direct::new(engine),

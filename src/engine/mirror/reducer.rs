@@ -5,7 +5,7 @@
 //! meanwhile are one further look after it. So looks at a container end in the order in which they began, and the last one
 //! begins after the last hint: whatever was lost or overtaken on the way, the picture ends up as the engine is.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,6 +27,8 @@ pub(super) struct Reducer {
     wanted: VecDeque<ContainerId>,
     stage: Stage,
     notices: Vec<Notice>,
+    /// Those of whom it has been told that they are there.
+    told: HashSet<ContainerName>,
     /// Whether something is seen otherwise than when that was last asked.
     is_changed: bool,
 }
@@ -46,6 +48,8 @@ enum Stage {
 /// A container that has a managed name, or may have one.
 #[derive(Default)]
 struct Container {
+    /// The managed name that it has, as far as is known.
+    name: Option<ContainerName>,
     seen: Option<Arc<Seen>>,
     look: Look,
     /// Whether the listing that makes the picture current waits for it.
@@ -141,7 +145,11 @@ impl Reducer {
                 container.is_awaited = true;
                 awaited += 1;
             }
-            self.owners.entry(name).or_insert(id);
+            // What a look told of names counts for more.
+            if container.name.is_none() && !self.owners.contains_key(&name) {
+                container.name = Some(name.clone());
+                self.owners.insert(name, id);
+            }
         }
         if is_first {
             self.stage = Stage::Listed(awaited);
@@ -215,8 +223,7 @@ impl Reducer {
         if is_again {
             self.want(id);
         } else if let Some(container) = self.containers.get(id)
-            && container.seen.is_none()
-            && !self.owners.values().any(|owner| owner == id)
+            && container.name.is_none()
         {
             self.containers.remove(id);
         }
@@ -261,30 +268,25 @@ impl Reducer {
             self.want(id);
             return;
         }
-        let before = self
-            .containers
-            .get_mut(id)
-            .and_then(|container| container.seen.take());
-        if let Some(before) = before.as_ref().filter(|before| before.name != name) {
-            self.release(&before.name, id, at);
+        let Some(container) = self.containers.get_mut(id) else {
+            return;
+        };
+        let before = container.seen.take();
+        let old_name = container.name.replace(name.clone());
+        if let Some(old_name) = old_name.filter(|old_name| *old_name != name) {
+            self.release(&old_name, id, at);
         }
         let owner = self.owners.insert(name.clone(), id.clone());
         if let Some(other) = owner.filter(|other| other != id) {
             // Two cannot have one name: the other has been renamed or removed.
             if let Some(other) = self.containers.get_mut(&other) {
-                other.seen = None;
+                (other.name, other.seen) = (None, None);
             }
             self.want(&other);
         }
         let seen = match before {
             Some(before) if before.name == name && before.view == view => before,
-            Some(_) | None => {
-                let seen = Arc::new(Seen::new(id.clone(), name.clone(), view, at));
-                if self.is_current() {
-                    self.notices.push(Notice::Changed(Arc::clone(&seen)));
-                }
-                seen
-            }
+            Some(_) | None => Arc::new(Seen::new(id.clone(), name.clone(), view, at)),
         };
         if let Some(container) = self.containers.get_mut(id) {
             container.seen = Some(Arc::clone(&seen));
@@ -293,24 +295,25 @@ impl Reducer {
             seen: Some(Arc::clone(&seen)),
             looked_at: began,
         };
-        let before = self.known.insert(name, known);
-        let is_same = before.is_some_and(|before| before.seen.as_ref() == Some(&seen));
-        self.is_changed |= !is_same;
+        let before = self.known.insert(name.clone(), known);
+        if before.is_some_and(|before| before.seen.as_ref() == Some(&seen)) {
+            return;
+        }
+        self.is_changed = true;
+        if self.is_current() {
+            self.told.insert(name);
+            self.notices.push(Notice::Changed(seen));
+        }
     }
 
     /// It has no managed name any more, and perhaps is no more.
     fn leave(&mut self, id: &ContainerId, at: Moment) {
-        let names: Vec<_> = self
-            .owners
-            .iter()
-            .filter(|(_, owner)| *owner == id)
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in names {
+        let Some(container) = self.containers.get_mut(id) else {
+            return;
+        };
+        container.seen = None;
+        if let Some(name) = container.name.take() {
             self.release(&name, id, at);
-        }
-        if let Some(container) = self.containers.get_mut(id) {
-            container.seen = None;
         }
     }
 
@@ -321,22 +324,23 @@ impl Reducer {
         }
         self.owners.remove(name);
         self.is_changed = true;
-        if self.known.remove(name).is_some() && self.is_current() {
+        self.known.remove(name);
+        if self.told.remove(name) {
             let name = name.clone();
             self.notices.push(Notice::Gone { name, at });
         }
     }
 
-    /// What a container is now is not known, but that it has its names.
+    /// What a container is now is not known, but that it has its name.
     fn doubt(&mut self, id: &ContainerId, began: Instant) {
-        self.is_changed = true;
-        let owned = self.owners.iter().filter(|(_, owner)| *owner == id);
-        for (name, _) in owned {
+        let container = self.containers.get(id);
+        if let Some(name) = container.and_then(|container| container.name.clone()) {
             let known = Known {
                 seen: None,
                 looked_at: began,
             };
-            self.known.insert(name.clone(), known);
+            self.known.insert(name, known);
+            self.is_changed = true;
         }
     }
 
@@ -351,6 +355,8 @@ impl Reducer {
         if self.stage == Stage::Listed(0) {
             self.is_changed = true;
             self.stage = Stage::Current;
+            let seen = self.known.iter().filter(|(_, known)| known.seen.is_some());
+            self.told = seen.map(|(name, _)| name.clone()).collect();
             self.notices.push(Notice::Current);
         }
     }
