@@ -162,3 +162,47 @@ fn quoted(text: &str) -> String {
 fn escaped(letter: char) -> String {
     format!("\\u{:04x}", u32::from(letter))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Feed, MAX_KEPT, quoted};
+
+    #[test]
+    fn texts_are_escaped_as_go_escapes_them() {
+        for (text, expected) in [
+            ("", r#""""#),
+            ("a/b é 😀", r#""a/b é 😀""#),
+            ("\"\\", r#""\"\\""#),
+            (
+                "\n\r\t\u{8}\u{c}\0\u{1f}\u{7f}",
+                "\"\\n\\r\\t\\u0008\\u000c\\u0000\\u001f\u{7f}\"",
+            ),
+            (
+                "<b>&\u{2028}\u{2029}",
+                r#""\u003cb\u003e\u0026\u2028\u2029""#,
+            ),
+        ] {
+            assert_eq!(quoted(text), expected);
+            let read: String = serde_json::from_str(expected).unwrap();
+            assert_eq!(read, text);
+        }
+    }
+
+    #[test]
+    fn who_is_too_far_behind_is_told_nothing() {
+        let mut feed = Feed::default();
+        for number in 0..MAX_KEPT + 7 {
+            feed.send(&number.to_string());
+        }
+        assert_eq!(feed.end(), MAX_KEPT + 7);
+        for (place, expected) in [
+            (6, None),
+            (7, Some(MAX_KEPT)),
+            (MAX_KEPT, Some(7)),
+            (MAX_KEPT + 7, Some(0)),
+        ] {
+            let count = feed.from(place).map(Iterator::count);
+            assert_eq!(count, expected, "{place}");
+        }
+    }
+}

@@ -14,7 +14,8 @@ use tokio::task::yield_now;
 
 use super::answer::{Body, empty, json_bytes};
 
-/// How the engine fails. The fault comes in place of the work: what was asked is not done.
+/// How the engine fails. The fault comes in place of the work: what was asked is not done. What is being answered
+/// already, such as a stream, goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It takes the request, and never answers.

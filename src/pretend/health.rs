@@ -1,4 +1,5 @@
-//! Health checks: nothing is run, a label says what they come to.
+//! Health checks: nothing is run, a label says what they come to. So of the programs that dockerd would run, no events
+//! are told, only what they come to.
 
 use std::time::{Duration, SystemTime};
 

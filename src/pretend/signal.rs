@@ -117,3 +117,35 @@ fn real_time(name: &str) -> Option<u8> {
         (None, None) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Signal;
+
+    #[test]
+    fn signals_have_the_numbers_of_linux() {
+        for (text, expected) in [
+            ("", 9),
+            ("9", 9),
+            ("SIGTERM", 15),
+            ("term", 15),
+            ("hup", 1),
+            ("SIGUSR2", 12),
+            ("cld", 17),
+            ("iot", 6),
+            ("31", 31),
+            ("64", 64),
+            ("rtmin", 34),
+            ("RTMIN+3", 37),
+            ("SIGRTMAX", 64),
+            ("rtmax-14", 50),
+            ("32", 32),
+            ("-1", u64::MAX),
+        ] {
+            assert_eq!(Signal::parse(text).unwrap().number(), expected, "{text}");
+        }
+        for text in ["0", "nosuch", "RTMIN+16", "RTMIN+0", "rtmax-15", "RTMAX-01"] {
+            assert!(Signal::parse(text).is_err(), "{text}");
+        }
+    }
+}

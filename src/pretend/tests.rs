@@ -12,6 +12,8 @@ use tokio::time::{sleep, timeout};
 
 use super::{Fault, Output, Pretend, fault};
 
+mod ear;
+mod events;
 mod transcript;
 mod view;
 

@@ -135,3 +135,72 @@ fn kind_of(value: &Value) -> &'static str {
         Value::Object(_) => "object",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::UNIX_EPOCH;
+
+    use super::Wanted;
+    use crate::pretend::event::Event;
+
+    #[test]
+    fn filters_pick_as_dockerd_picks() {
+        let attributes = [("name", "muxer"), ("image", "repo:5000/box:1"), ("a", "b")];
+        let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let mut event = Event {
+            id: "4a".repeat(32),
+            action: "start".to_owned(),
+            attributes: BTreeMap::from(attributes),
+            at: UNIX_EPOCH,
+        };
+        for (action, filters, expected) in [
+            ("start", "", true),
+            ("start", "{}", true),
+            ("start", "null", true),
+            ("start", r#"{"nosuch":["x"]}"#, true),
+            ("start", r#"{"Type":["x"]}"#, true),
+            ("start", r#"{"type":[]}"#, true),
+            ("start", r#"{"type":null}"#, true),
+            ("start", r#"{"type":["container"]}"#, true),
+            ("start", r#"{"type":["image","container"]}"#, true),
+            ("start", r#"{"type":["image"]}"#, false),
+            ("start", r#"{"type":["contain"]}"#, false),
+            ("start", r#"{"type":{"container":true}}"#, true),
+            ("start", r#"{"type":{"container":false}}"#, false),
+            ("start", r#"{"scope":["swarm"]}"#, false),
+            ("start", r#"{"container":["muxer"]}"#, true),
+            ("start", r#"{"container":["mux"]}"#, true),
+            ("start", r#"{"container":["uxer"]}"#, false),
+            ("start", r#"{"container":["4a4a"]}"#, true),
+            ("start", r#"{"network":["mux"]}"#, true),
+            ("start", r#"{"network":["bridge"]}"#, false),
+            ("start", r#"{"image":["repo:5000/box"]}"#, true),
+            ("start", r#"{"image":["repo:5000/box:1"]}"#, true),
+            ("start", r#"{"image":["box"]}"#, false),
+            ("start", r#"{"label":["a"]}"#, true),
+            ("start", r#"{"label":["a=b","name=muxer"]}"#, true),
+            ("start", r#"{"label":["a=b","c"]}"#, false),
+            ("start", r#"{"label":["a=c"]}"#, false),
+            ("start", r#"{"event":["start","die"]}"#, true),
+            ("start", r#"{"event":["sta"]}"#, false),
+            ("start", r#"{"event":["sta","health_status"]}"#, true),
+            (
+                "health_status: healthy",
+                r#"{"event":["health_status"]}"#,
+                true,
+            ),
+            (
+                "health_status: healthy",
+                r#"{"event":["health_status: unhealthy"]}"#,
+                false,
+            ),
+            ("exec_create: sh -c x", r#"{"event":["exec_create"]}"#, true),
+            ("exec_die", r#"{"event":["exec_create"]}"#, false),
+        ] {
+            action.clone_into(&mut event.action);
+            let wanted = Wanted::parse(filters).unwrap();
+            assert_eq!(wanted.includes(&event), expected, "{action} {filters}");
+        }
+    }
+}

@@ -8,6 +8,8 @@ use crate::pretend::container::{Config, STOP_DELAY};
 use crate::pretend::refusal::Refusal;
 use crate::pretend::signal::Signal;
 
+mod told;
+
 const NAME: &str = "muxer";
 
 fn second(number: u64) -> SystemTime {

@@ -150,7 +150,8 @@ fn view_stats(value: &Value) -> String {
     )
 }
 
-fn without_ids(text: &str) -> String {
+/// The text with `ID` for every id.
+pub(super) fn without_ids(text: &str) -> String {
     let words = text.split_inclusive(|letter: char| !letter.is_ascii_hexdigit());
     let word = |word: &str| {
         let end = word.trim_start_matches(|letter: char| letter.is_ascii_hexdigit());
