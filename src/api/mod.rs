@@ -39,7 +39,7 @@ use cors::Cors;
 use door::Entry;
 use media::accepts;
 use problem::{Form, Problem};
-use reply::{Ready, Response, Whoami};
+use reply::{NOT_CURRENT, Ready, Response, Whoami};
 use route::{Routes, Segments};
 
 use crate::config::Config;
@@ -198,30 +198,23 @@ impl Api {
     }
 
     async fn ready(&self) -> Response {
-        match self.gateway.ready().await {
-            Ok(()) => reply::json(
-                StatusCode::OK,
-                &Ready {
-                    ready: true,
-                    reason: None,
-                },
-            ),
-            Err(error) => {
-                let reason = Some(error.to_string());
-                reply::json(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    &Ready {
-                        ready: false,
-                        reason,
-                    },
-                )
-            }
-        }
+        let answer = self.gateway.ready().await;
+        let status = match answer {
+            Ok(()) => StatusCode::OK,
+            Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let ready = Ready {
+            ready: answer.is_ok(),
+            reason: answer.err().map(|error| error.to_string()),
+            mirror: (!self.gateway.mirror().is_current()).then_some(NOT_CURRENT),
+        };
+        reply::json(status, &ready)
     }
 
     fn scrape(&self, caller: &Caller, format: Format) -> Response {
         let now = Now {
             connections: self.connections.open(),
+            mirror_current: self.gateway.mirror().is_current(),
             revision: caller.config.revision.as_str(),
         };
         let text = self.metrics.render(now, format);

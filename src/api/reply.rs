@@ -94,7 +94,14 @@ pub(super) struct Ready {
     #[schemars(with = "String")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
+    /// Given where state is not served from memory: reads go to the engine meanwhile.
+    #[schemars(with = "String", extend("const" = NOT_CURRENT))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mirror: Option<&'static str>,
 }
+
+/// What is said of a mirror that is not current.
+pub(super) const NOT_CURRENT: &str = "not current";
 
 /// Who the caller is, and what it may do.
 #[derive(Serialize, JsonSchema)]

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bollard::query_parameters::{
-    KillContainerOptions, ListContainersOptions, RestartContainerOptions, StopContainerOptions,
+    InspectContainerOptions, KillContainerOptions, ListContainersOptions, RestartContainerOptions,
+    StopContainerOptions,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::FutureExt;
@@ -341,13 +342,22 @@ impl Engine {
     }
 
     pub(super) async fn inspect(&self, id: &ContainerId) -> Result<Inspected, Error> {
-        let response = self
-            .within(
-                "inspect",
-                self.timeout,
-                self.docker.inspect_container(id.as_str(), None),
-            )
-            .await?;
+        self.inspect_with(id, None).await
+    }
+
+    /// The same for the mirror. In the engine's own log it can be told from what callers ask: it spells a default out.
+    pub(super) async fn inspect_for_mirror(&self, id: &ContainerId) -> Result<Inspected, Error> {
+        self.inspect_with(id, Some(InspectContainerOptions { size: false }))
+            .await
+    }
+
+    async fn inspect_with(
+        &self,
+        id: &ContainerId,
+        options: Option<InspectContainerOptions>,
+    ) -> Result<Inspected, Error> {
+        let call = self.docker.inspect_container(id.as_str(), options);
+        let response = self.within("inspect", self.timeout, call).await?;
         Inspected::read(response)
     }
 

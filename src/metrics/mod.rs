@@ -53,6 +53,8 @@ pub struct Metrics {
 pub struct Now<'config> {
     /// How many connections are open.
     pub connections: usize,
+    /// Whether state is served from memory.
+    pub mirror_current: bool,
     /// The revision of the configuration in force.
     pub revision: &'config str,
 }
@@ -238,6 +240,11 @@ impl Metrics {
             ConstGauge::new(connections),
         );
         momentary.register(
+            "mirror_current",
+            "Says whether state is served from memory; where it is 0, each read goes to the engine",
+            ConstGauge::new(u64::from(now.mirror_current)),
+        );
+        momentary.register(
             "config_info",
             "Says which configuration is in force, by the first digits of its SHA-256",
             info("revision", now.revision),
@@ -269,6 +276,7 @@ mod tests {
     fn check(metrics: &Metrics, lines: &[&str]) {
         let now = Now {
             connections: 3,
+            mirror_current: true,
             revision: "0a1b2c",
         };
         let text = metrics.render(now, Format::Prometheus).unwrap();
@@ -280,7 +288,11 @@ mod tests {
 
     #[test]
     fn what_is_looked_up() {
-        let lines = ["connections 3", "config_info{revision=\"0a1b2c\"} 1"];
+        let lines = [
+            "connections 3",
+            "mirror_current 1",
+            "config_info{revision=\"0a1b2c\"} 1",
+        ];
         check(&Metrics::new(), &lines);
     }
 

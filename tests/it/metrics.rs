@@ -151,6 +151,7 @@ fn await_scrape(gateway: &Gateway, holds: impl Fn(&Scrape) -> bool) -> Scrape {
 fn requests_are_counted_by_row_and_status() {
     on_each_engine(TWO, |stage| {
         stage.running("named");
+        let fresh = "Cache-Control: no-cache\r\n";
         for (method, path, times) in [
             ("GET", "/health", 3),
             ("HEAD", "/health", 1),
@@ -163,7 +164,7 @@ fn requests_are_counted_by_row_and_status() {
             ("POST", "/container/other-one/start", 1),
         ] {
             for _ in 0..times {
-                http::ask(stage.address, method, path);
+                http::ask_with(stage.address, method, path, fresh, "");
             }
         }
         for at in 0..200 {
@@ -246,7 +247,16 @@ fn decisions_are_counted_by_principal_verb_and_answer() {
 #[test]
 fn calls_to_the_engine_are_counted() {
     on_each_engine(TWO, |stage| {
-        assert!(Scrape::of(stage).all("engine_calls_total").is_empty());
+        let done = |scrape: &Scrape, call: &str| {
+            scrape.get(&format!(
+                "engine_calls_total{{call=\"{call}\",outcome=\"done\"}}"
+            ))
+        };
+        // So much for the mirror.
+        let before = Scrape::of(stage);
+        for (call, calls) in [("events", 1.0), ("list", 1.0), ("inspect", 0.0)] {
+            assert!((done(&before, call) - calls).abs() < f64::EPSILON, "{call}");
+        }
         stage.container("named");
         stage.check(
             "POST",
@@ -258,14 +268,21 @@ fn calls_to_the_engine_are_counted() {
         stage.get("/container/named/status");
         stage.get("/ready");
         let scrape = Scrape::of(stage);
-        let expected = [
-            r#"{call="inspect",outcome="done"} 3"#,
-            r#"{call="list",outcome="done"} 1"#,
-            r#"{call="ping",outcome="done"} 1"#,
-            // The second found it running, which is no error.
-            r#"{call="start",outcome="done"} 2"#,
-        ];
-        assert_eq!(scrape.all("engine_calls_total"), expected, "{}", stage.kind);
+        // The second found it running, which is no error.
+        for (call, calls) in [
+            ("events", 1.0),
+            ("list", 2.0),
+            ("ping", 1.0),
+            ("start", 2.0),
+        ] {
+            assert!(
+                (done(&scrape, call) - calls).abs() < f64::EPSILON,
+                "{call} {}",
+                stage.kind
+            );
+        }
+        // The mirror looks too.
+        assert!(done(&scrape, "inspect") >= 3.0);
         let spent = scrape.get(r#"engine_call_duration_seconds_sum{call="start"}"#);
         assert!(spent > 0.0 && spent < 30.0, "{spent}");
         assert!((scrape.get("engine_up") - 1.0).abs() < f64::EPSILON);

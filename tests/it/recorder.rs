@@ -17,9 +17,18 @@ type Deed = Box<dyn FnOnce() + Send>;
 pub(crate) struct Record(Arc<Mutex<Vec<String>>>, Arc<Mutex<Option<Deed>>>);
 
 impl Record {
-    /// What came since the last time.
+    /// What came since the last time, but for what the mirror asks by itself.
     pub(crate) fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *self.0.lock().unwrap())
+        let mut taken = std::mem::take(&mut *self.0.lock().unwrap());
+        taken.retain(|request| !is_of_mirror(request));
+        taken
+    }
+
+    /// What the mirror asked since the last time.
+    pub(crate) fn take_of_mirror(&self) -> Vec<String> {
+        let mut taken = std::mem::take(&mut *self.0.lock().unwrap());
+        taken.retain(|request| is_of_mirror(request));
+        taken
     }
 
     /// Makes something happen between the gateway's look at a container and its act on it.
@@ -33,6 +42,12 @@ impl Record {
         taken.retain(|request| !request.starts_with("GET ") && !request.starts_with("HEAD "));
         taken
     }
+}
+
+/// Whether it is a question of the mirror's, or the first one on a connection, which may be one of the mirror's too.
+fn is_of_mirror(request: &str) -> bool {
+    let marks = ["/events?", "/json?all=1", "/json?size=false"];
+    request == "GET /_ping" || marks.iter().any(|mark| request.contains(mark))
 }
 
 /// Relays every connection to `listener` to the engine, for as long as the runtime runs.

@@ -81,8 +81,6 @@ impl Stage {
         let host = format!("unix://{}", relay.display());
         let mut gateway = Gateway::start(&prefix, &host, OwnContainer::default(), tables);
         gateway.wait_until_current();
-        // What it takes for that is of no interest here.
-        record.take();
         Self {
             gateway,
             prefix,

@@ -37,6 +37,8 @@ pub(super) struct About {
     pub(super) summary: &'static str,
     pub(super) description: &'static str,
     pub(super) parameters: Vec<Parameter>,
+    /// The headers that it heeds, by their names among the shared parameters.
+    pub(super) headers: Vec<&'static str>,
     pub(super) body: Option<Sent>,
     pub(super) answers: Vec<Answer>,
 }
@@ -84,6 +86,7 @@ impl About {
             summary,
             description,
             parameters: Vec::new(),
+            headers: Vec::new(),
             body: None,
             answers: Vec::new(),
         }
@@ -92,6 +95,22 @@ impl About {
     pub(super) fn takes(mut self, parameter: Parameter) -> Self {
         self.parameters.push(parameter);
         self
+    }
+
+    /// It comes from memory, unless the caller wants it fresh.
+    pub(super) fn refreshable(mut self) -> Self {
+        self.headers.push("CacheControl");
+        self
+    }
+
+    /// The same, and it has a tag by which it is not sent again.
+    pub(super) fn conditional(self, answer: Answer) -> Self {
+        let mut about = self.refreshable();
+        about.headers.push("IfNoneMatch");
+        let same = "It is what the client has: the tag of that is in `If-None-Match`.";
+        about
+            .gives(answer.tagged())
+            .gives(Answer::new(StatusCode::NOT_MODIFIED, same).tagged())
     }
 
     pub(super) fn reads(mut self, body: Sent) -> Self {
@@ -168,6 +187,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) description: &'static str,
     pub(super) contents: Vec<Content>,
+    /// Whether it has an entity tag.
+    pub(super) is_tagged: bool,
 }
 
 /// One form of an answer.
@@ -185,7 +206,13 @@ impl Answer {
             status,
             description,
             contents: Vec::new(),
+            is_tagged: false,
         }
+    }
+
+    const fn tagged(mut self) -> Self {
+        self.is_tagged = true;
+        self
     }
 
     pub(super) const fn ok(description: &'static str) -> Self {

@@ -117,7 +117,7 @@ pub fn openapi() -> String {
             .into(),
         paths: InOrder(paths),
         components: json!({
-            "parameters": path_parameters(),
+            "parameters": shared_parameters(),
             "headers": response::headers(),
             "responses": responses.shared,
             "schemas": generators.schemas(),
@@ -166,9 +166,23 @@ fn security_schemes() -> Value {
     })
 }
 
-/// What a path can leave open.
-fn path_parameters() -> Value {
+/// What several rows share: what a path can leave open, and headers.
+fn shared_parameters() -> Value {
     json!({
+        "CacheControl": {
+            "name": "Cache-Control",
+            "in": "header",
+            "description": "`no-cache` asks the engine itself, whatever is in memory.",
+            "schema": {"type": "string"},
+            "example": "no-cache",
+        },
+        "IfNoneMatch": {
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "The tag of the answer that the client has.",
+            "schema": {"type": "string"},
+            "example": "\"_8-Wx4nXKXjA8n6hM7YO\"",
+        },
         "name": {
             "name": "name",
             "in": "path",
@@ -204,7 +218,11 @@ fn described(
         .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
         .map(|name| json!({"$ref": format!("#/components/parameters/{name}")}));
     let in_query = about.parameters.iter().map(in_query);
-    let parameters: Vec<_> = in_path.chain(in_query).collect();
+    let in_header = about
+        .headers
+        .iter()
+        .map(|name| json!({"$ref": format!("#/components/parameters/{name}")}));
+    let parameters: Vec<_> = in_path.chain(in_query).chain(in_header).collect();
     let problems = errors::of(row, about);
     let mut operation = Map::from_iter(
         [

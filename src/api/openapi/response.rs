@@ -31,6 +31,12 @@ pub(super) fn headers() -> Value {
             "schema": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
             "example": "5f3a9c1e0000002a",
         },
+        "ETag": {
+            "description": "A strong tag: another state of things has another one.",
+            "required": true,
+            "schema": {"type": "string", "pattern": "^\"[A-Za-z0-9_-]{20}\"$"},
+            "example": "\"_8-Wx4nXKXjA8n6hM7YO\"",
+        },
         "Retry-After": {
             "description": "In how many seconds the same request may get another answer, where it may soon.",
             "schema": {"type": "integer", "minimum": 1},
@@ -111,6 +117,9 @@ fn response(
         headers.insert(name.to_owned(), reference);
     };
     refer("X-Request-Id");
+    if answer.is_some_and(|answer| answer.is_tagged) {
+        refer("ETag");
+    }
     for (header, name) in HEADERS {
         let has = |sample: &&Sample| {
             sample

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::about::{About, Answer, Parameter, Tag};
 use super::actions;
 use super::errors::EXAMPLE;
-use crate::api::reply::{Changed, Container, Containers, Ready, Whoami};
+use crate::api::reply::{Changed, Container, Containers, NOT_CURRENT, Ready, Whoami};
 use crate::api::route::{Action, Endpoint};
 use crate::engine::{InvalidSignal, Signal, State, Status, View};
 use crate::metrics::Format;
@@ -65,7 +65,7 @@ pub(super) fn about(endpoint: Endpoint) -> About {
             "The status of all containers",
             "Every managed container that exists and that the caller may see.",
         )
-        .gives(Answer::ok("They are these.").json(&Containers {
+        .conditional(Answer::ok("They are these.").json(&Containers {
             containers: vec![
                 Status::new(EXAMPLE, State::Running),
                 Status::new("nginx-rtmp", State::Exited),
@@ -91,7 +91,7 @@ fn about_one(action: Action) -> About {
             "The status of a container",
             "Docker's word for it, and whether that word is `running`.",
         )
-        .gives(Answer::ok("It is this.").json(&Status::new(EXAMPLE, State::Running))),
+        .conditional(Answer::ok("It is this.").json(&Status::new(EXAMPLE, State::Running))),
         Action::Start => actions::waiting(
             changes(
                 "startContainer",
@@ -182,10 +182,12 @@ fn ready() -> About {
         Ready {
             ready: true,
             reason: None,
+            mirror: None,
         },
         Ready {
             ready: false,
             reason: Some("no answer from the engine within 2s".to_owned()),
+            mirror: Some(NOT_CURRENT),
         },
     );
     About::new(
@@ -250,5 +252,6 @@ fn view() -> About {
         "All that is shown of a container",
         "Its environment, command and mounts are not: they hold secrets.",
     )
+    .refreshable()
     .gives(Answer::ok("It is this.").json(&example))
 }

@@ -321,7 +321,7 @@ impl Drop for Keeper<'_> {
 }
 
 async fn looked(engine: &Engine, managed: &Managed, id: &ContainerId) -> Result<Looked, Error> {
-    match engine.inspect(id).await {
+    match engine.inspect_for_mirror(id).await {
         Ok(found) => Ok(match managed.name_of(&found.full_name).cloned() {
             Some(name) => {
                 let view = found.into_view(name.as_str());
