@@ -71,6 +71,12 @@ impl Feed {
         self.add(Told::Raw(line.to_owned()));
     }
 
+    /// Forgets the past, as an engine does that starts anew.
+    pub(super) fn forget(&mut self) {
+        self.gone = self.end();
+        self.kept.clear();
+    }
+
     /// How much there has ever been to tell.
     pub(super) fn end(&self) -> usize {
         self.gone + self.kept.len()

@@ -194,7 +194,8 @@ impl Pretend {
         self.0.remove_socket();
     }
 
-    /// Binds the socket again, as a new file, before the same containers. Does nothing when it is not down.
+    /// Binds the socket again, as a new file, before the same containers; the events of before are forgotten. Does
+    /// nothing when it is not down.
     ///
     /// # Errors
     ///
@@ -213,6 +214,7 @@ impl Pretend {
             return Ok(());
         }
         let listener = UnixListener::bind(&self.0.socket)?;
+        self.0.engine.change(|state, _| state.feed.forget());
         let stop = CancellationToken::new();
         let accepting = tokio::spawn(accept(
             listener,

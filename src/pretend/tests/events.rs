@@ -135,6 +135,13 @@ async fn an_engine_that_goes_down_breaks_off_all_who_listen() {
     pretend.go_down().await;
     assert_eq!(ear.line().await, Err(String::new()));
     assert_eq!(pretend.event_streams(), 0);
+    // As a dockerd that starts anew, it knows nothing of what was before.
+    pretend.add("muxer", &[], false).unwrap();
+    pretend.come_back().await.unwrap();
+    assert_eq!(past(&client).await, Vec::<String>::new());
+    let mut ear = client.listen("").await;
+    assert_eq!(client.ask("DELETE /containers/muxer").await, "204");
+    assert_eq!(next(&mut ear).await.0, "destroy");
 }
 
 #[tokio::test]
