@@ -104,12 +104,6 @@ impl App {
         async move { gateway.ready().await }
     }
 
-    /// Waits until the mirror is current, which it becomes while this is [run](Self::run).
-    pub fn current(&self) -> impl Future<Output = ()> + use<> {
-        let gateway = Arc::clone(&self.gateway);
-        async move { gateway.mirror().current().await }
-    }
-
     /// Reads the configuration again whenever it changes and on every signal of `hangup`; never ends.
     pub fn follow(&self, source: Source, hangup: Signal) -> impl Future<Output = ()> + use<> {
         let certificates = self.server.certificates();

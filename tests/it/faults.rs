@@ -38,6 +38,7 @@ fn check_failing(stage: &Stage, contains: &str) {
 }
 
 fn check_well(stage: &Stage) {
+    stage.wait_until_current();
     stage.check("GET", "/ready", 200, r#"{"ready":true}"#);
     stage.check(
         "GET",

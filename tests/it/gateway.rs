@@ -1,9 +1,6 @@
 //! A gateway in this process, configured as a deployer would, and asked over TCP.
 
-use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use relayer_controller::app::App;
@@ -25,7 +22,6 @@ pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     stop: CancellationToken,
     served: Option<JoinHandle<bool>>,
-    current: Mutex<Pin<Box<dyn Future<Output = ()> + Send>>>,
     runtime: Runtime,
     engine: String,
 }
@@ -56,31 +52,33 @@ impl Gateway {
         let config = config::parse("test.toml", &text, &Environment::default())
             .unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let (runtime, stop) = (Runtime::new().unwrap(), CancellationToken::new());
-        let (address, current, served) = runtime.block_on(async {
+        let (address, served) = runtime.block_on(async {
             let app = App::bind(config, own).await.unwrap();
             let Some(Listen::Tcp(address)) = app.addresses().into_iter().next() else {
                 panic!("a TCP listener first")
             };
-            let current = app.current();
-            (address, current, tokio::spawn(app.run(stop.clone())))
+            (address, tokio::spawn(app.run(stop.clone())))
         });
         let (served, engine) = (Some(served), host.to_owned());
         Self {
             address,
             stop,
             served,
-            current: Mutex::new(Box::pin(current)),
             runtime,
             engine,
         }
     }
 
-    /// Waits until its mirror is current for the first time.
-    pub(crate) fn wait_until_current(&mut self) {
-        let current = self.current.get_mut().unwrap();
-        let limit = Duration::from_secs(10);
-        let current = async { tokio::time::timeout(limit, current).await };
-        self.runtime.block_on(current).expect("a current mirror");
+    /// Waits until its mirror is current.
+    pub(crate) fn wait_until_current(&self) {
+        let begun = Instant::now();
+        loop {
+            let answer = http::ask(self.address, "GET", "/ready");
+            if answer.body == r#"{"ready":true}"# {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(10), "{answer:?}");
+        }
     }
 
     /// What the engine says now: the mirror may be a moment behind what a test does beside the gateway.

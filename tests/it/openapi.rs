@@ -149,6 +149,7 @@ fn every_error_of_a_row_is_in_it() {
                 "409",
                 is_of_one && ends_with(&["/start", "/stop", "/stats", "/{command}"]),
             ),
+            ("304", path_is_tagged(row.path)),
             ("429", row.path != "/health"),
             ("500", matches!(row.needs, Need::Verb(_))),
             ("503", row.path == "/ready" || is_change && is_of_one),
@@ -168,8 +169,10 @@ fn every_error_of_a_row_is_in_it() {
         for (status, response) in responses {
             let response = resolved(&document, response);
             let headers: Vec<_> = response["headers"].as_object().unwrap().keys().collect();
+            let is_tagged = path_is_tagged(row.path);
             let more = match status.as_str() {
-                "401" => &["WWW-Authenticate"][..],
+                "200" | "304" if is_tagged => &["ETag"][..],
+                "401" => &["WWW-Authenticate"],
                 "429" | "500" => &["Retry-After"],
                 "503" if is_change => &["Retry-After"],
                 _ => &[],
@@ -283,4 +286,8 @@ fn patterns_are_the_rules_for_names() {
             "{text:?}"
         );
     }
+}
+
+fn path_is_tagged(path: &str) -> bool {
+    path == "/containers" || path.ends_with("/status")
 }

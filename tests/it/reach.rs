@@ -128,7 +128,7 @@ fn an_engine_on_tcp() {
         format!("tcp://localhost:{}", address.port()),
     ] {
         let stage = Gateway::start(&pretend.prefix, &host, OwnContainer::default(), ONE);
-        stage.check("GET", "/ready", 200, r#"{"ready":true}"#);
+        stage.wait_until_current();
         stage.check(
             "POST",
             "/container/a/restart",

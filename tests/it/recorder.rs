@@ -44,10 +44,10 @@ impl Record {
     }
 }
 
-/// Whether it is a question of the mirror's, or the first one on a connection, which may be one of the mirror's too.
+/// Whether it is a question of the mirror's, or a ping: with one each connection begins, and so does each stage.
 fn is_of_mirror(request: &str) -> bool {
     let marks = ["/events?", "/json?all=1", "/json?size=false"];
-    request == "GET /_ping" || marks.iter().any(|mark| request.contains(mark))
+    request.ends_with("/_ping") || marks.iter().any(|mark| request.contains(mark))
 }
 
 /// Relays every connection to `listener` to the engine, for as long as the runtime runs.

@@ -79,7 +79,7 @@ impl Stage {
         };
         runtime.spawn(recorder::relay(listener, engine.to_owned(), record.clone()));
         let host = format!("unix://{}", relay.display());
-        let mut gateway = Gateway::start(&prefix, &host, OwnContainer::default(), tables);
+        let gateway = Gateway::start(&prefix, &host, OwnContainer::default(), tables);
         gateway.wait_until_current();
         Self {
             gateway,

@@ -133,15 +133,6 @@ impl Mirror {
         self.picture().is_current()
     }
 
-    /// Waits until it is.
-    pub async fn current(&self) {
-        let mut version = self.version.subscribe();
-        while !self.is_current() {
-            // The sender is ours.
-            let _changed = version.changed().await;
-        }
-    }
-
     /// All notices from now on. To miss nothing, first this is asked for and then the picture.
     #[must_use]
     pub fn watch(&self) -> Watch {
