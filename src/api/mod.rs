@@ -6,6 +6,8 @@ mod condition;
 mod container;
 mod cors;
 mod door;
+mod event_form;
+mod events;
 mod exec;
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -169,6 +171,7 @@ impl Api {
             }
             Endpoint::Batch(verb) => Box::pin(self.batch(caller, verb, request)).await,
             // The rarer ones in boxes: every connection has room for the largest of the others.
+            Endpoint::Events => Box::pin(self.events(&caller, request)).await,
             Endpoint::Logs => {
                 let name = self.name(&caller, row, segments).await?;
                 Box::pin(self.logs(&caller, &name, request)).await

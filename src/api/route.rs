@@ -47,6 +47,8 @@ pub enum Endpoint {
     OpenApi,
     /// The status of all containers.
     Containers,
+    /// What happens to them.
+    Events,
     /// What one container prints.
     Logs,
     /// What one container consumes.
@@ -100,6 +102,7 @@ pub const ROWS: &[Row] = &[
         Need::Verb(Verb::Status),
         Endpoint::Containers,
     ),
+    row("GET", "/events", Need::Verb(Verb::Status), Endpoint::Events),
     row(
         "POST",
         "/containers/start",

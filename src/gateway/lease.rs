@@ -1,13 +1,12 @@
 //! Leases: what goes on after it was permitted is asked about again, and ends when the answer has become no.
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::{Caller, Gateway};
@@ -38,16 +37,26 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// Why a lease has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The gateway stops.
+    Stopping,
+    /// The answer has become no.
+    Revoked,
+}
+
 /// The permission for one stream, for as long as it lasts.
 #[must_use]
 pub(super) struct Lease {
     request_id: String,
     principal: Principal,
     credentials: Credentials,
-    verb: Verb,
-    container: ContainerName,
+    /// What the caller does to which container; none where it is enough that it is the caller.
+    subject: Option<(Verb, ContainerName)>,
     config: watch::Receiver<Arc<Config>>,
     closing: CancellationToken,
+    again: Interval,
     _open: OpenStream,
 }
 
@@ -60,64 +69,87 @@ impl Gateway {
         kind: StreamKind,
         permitted: &Permitted<T>,
     ) -> Lease {
+        let subject = (permitted.operation().verb(), permitted.container().clone());
+        Lease {
+            subject: Some(subject),
+            ..self.lease_of_caller(caller, credentials, kind)
+        }
+    }
+
+    /// A lease that lasts for as long as the caller is who it is; of what else may be, whoever holds it takes care.
+    pub(super) fn lease_of_caller(
+        &self,
+        caller: &Caller,
+        credentials: Credentials,
+        kind: StreamKind,
+    ) -> Lease {
         let mut config = self.config.subscribe();
         // It may have been replaced since the caller's was taken.
         config.mark_changed();
+        let mut again = interval(ASK_AGAIN);
+        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Lease {
             request_id: caller.request_id.clone(),
             principal: caller.principal.clone(),
             credentials,
-            verb: permitted.operation().verb(),
-            container: permitted.container().clone(),
+            subject: None,
             config,
             closing: self.closing.clone(),
+            again,
             _open: self.metrics.stream(kind),
         }
     }
 }
 
 impl Lease {
-    /// The stream for as long as it is permitted. It is counted as open until what this gives is dropped.
-    pub(super) fn hold<S: Stream>(self, stream: S) -> impl Stream<Item = S::Item> {
-        stream.take_until(self.ended())
+    /// Whose it is.
+    pub(super) const fn principal(&self) -> &Principal {
+        &self.principal
     }
 
-    /// Waits until the lease has ended.
-    async fn ended(mut self) {
-        let closing = self.closing.clone();
-        let mut closing = pin!(closing.cancelled());
-        let mut again = interval(ASK_AGAIN);
-        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = &mut closing => return,
-                changed = self.config.changed() => if changed.is_err() { return },
-                _ = again.tick() => {}
-            }
-            if let Err(why) = self.ask() {
-                let Self {
-                    request_id,
-                    principal,
-                    verb,
-                    container,
-                    ..
-                } = &self;
-                tracing::info!(%request_id, %principal, %verb, %container, why, "a stream is closed");
-                return;
-            }
+    /// The stream for as long as it is permitted. It is counted as open until what this gives is dropped.
+    pub(super) fn hold<S: Stream>(mut self, stream: S) -> impl Stream<Item = S::Item> {
+        stream.take_until(async move { while self.renewed().await.is_ok() {} })
+    }
+
+    /// Waits until it is asked again, at first at once, and gives the configuration by which the answer is yes still.
+    /// May be broken off, and called again.
+    ///
+    /// # Errors
+    ///
+    /// Why it has ended.
+    pub(super) async fn renewed(&mut self) -> Result<Arc<Config>, Ended> {
+        tokio::select! {
+            biased;
+            () = self.closing.cancelled() => return Err(Ended::Stopping),
+            changed = self.config.changed() => changed.map_err(|_| Ended::Stopping)?,
+            _ = self.again.tick() => {}
         }
+        let config = Arc::clone(&self.config.borrow_and_update());
+        if let Err(why) = self.ask(&config) {
+            let Self {
+                request_id,
+                principal,
+                ..
+            } = &self;
+            let subject = self.subject.as_ref();
+            let verb = subject.map(|(verb, _)| verb.as_str());
+            let container = subject.map(|(_, container)| container.as_str());
+            tracing::info!(%request_id, %principal, verb, container, why, "a stream is closed");
+            return Err(Ended::Revoked);
+        }
+        Ok(config)
     }
 
     /// Asks the configuration in force.
-    fn ask(&mut self) -> Result<(), String> {
-        let config = Arc::clone(&self.config.borrow_and_update());
-        if (self.credentials.0)(&config).as_ref() != Some(&self.principal) {
+    fn ask(&self, config: &Config) -> Result<(), String> {
+        if (self.credentials.0)(config).as_ref() != Some(&self.principal) {
             return Err("the credentials are no longer the caller's".to_owned());
         }
-        match config
-            .policy
-            .decide(&self.principal, self.verb, &self.container)
-        {
+        let Some((verb, container)) = &self.subject else {
+            return Ok(());
+        };
+        match config.policy.decide(&self.principal, *verb, container) {
             Decision::Allow { .. } => Ok(()),
             Decision::Deny(denial) => Err(denial.to_string()),
         }

@@ -3,6 +3,7 @@
 mod batch;
 mod cooldown;
 mod entry;
+mod events;
 mod exec;
 mod failure;
 mod lease;
@@ -22,9 +23,10 @@ use tokio_util::task::TaskTracker;
 
 pub use batch::{BatchItem, BatchVerb, Chosen};
 pub use entry::Door;
+pub use events::{Events, Happened};
 pub use exec::{Asked, Executed};
 pub use failure::{Failure, TookTooLong};
-pub use lease::Credentials;
+pub use lease::{Credentials, Ended};
 pub use receipt::Caller;
 pub use shown::WriteList;
 pub use wait::{Missed, Patience, Unreached, Until};

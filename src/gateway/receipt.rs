@@ -188,6 +188,12 @@ pub(super) fn listed(caller: &Caller, containers: usize) {
     debug!(%request_id, %revision, %principal, %peer, containers, "admitted to a listing");
 }
 
+/// Records that the law lets a caller follow what happens to the containers that it may see.
+pub(super) fn followed(caller: &Caller) {
+    let (request_id, revision, principal, peer) = caller.told();
+    debug!(%request_id, %revision, %principal, %peer, "admitted to the events");
+}
+
 /// Whether a verb only reads: dashboards do that all day long.
 const fn is_quiet(verb: Verb) -> bool {
     match verb {

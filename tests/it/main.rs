@@ -31,6 +31,7 @@ mod ctl_terminal;
 mod door;
 mod engine_tls;
 mod engines;
+mod events;
 mod exec;
 mod exec_ends;
 mod faults;

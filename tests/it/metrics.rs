@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use relayer_controller::api::ROWS;
+use relayer_controller::api::{Endpoint, ROWS};
 use relayer_controller::pretend::Fault;
 
 use crate::gateway::Gateway;
@@ -429,11 +429,13 @@ fn the_newer_form() {
 fn families() {
     let stage = Stage::pretend(TWO);
     for row in ROWS {
-        http::ask(
-            stage.address,
-            row.method,
-            &row.path.replace("{name}", "named"),
-        );
+        // What happens has no end.
+        let method = match row.endpoint {
+            Endpoint::Events => "HEAD",
+            _ => row.method,
+        };
+        let path = row.path.replace("{name}", "named");
+        http::ask(stage.address, method, &path);
     }
     let scrape = Scrape::of(&stage);
     let said = scrape.description();

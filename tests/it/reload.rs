@@ -20,7 +20,8 @@ use crate::stats::{NDJSON, Watcher};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_relayer-controller");
 
-const TOKEN: &str = "rlc_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+pub(crate) const TOKEN: &str =
+    "rlc_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// The program with a file of its own, and its log in another.
 pub(crate) struct Gateway {

@@ -246,6 +246,22 @@ impl Answer {
         self.with(EVENT_STREAM, shape, format!("data: {data}\n\n").into())
     }
 
+    /// As server-sent events and as lines, such as these, each with its name where it has one.
+    pub(super) fn told<T: Serialize + JsonSchema>(self, examples: &[(&str, T)]) -> Self {
+        let (mut lines, mut events) = (String::new(), String::new());
+        for (name, example) in examples {
+            let json = serde_json::to_string(example).unwrap_or_default();
+            if !name.is_empty() {
+                events.extend(["event: ", name, "\n"]);
+            }
+            events.extend(["data: ", &json, "\n\n"]);
+            lines.extend([&json, "\n"]);
+        }
+        let of = SchemaGenerator::subschema_for::<T>;
+        self.with(EVENT_STREAM, Shape::Events(of), events.into())
+            .with(NDJSON, Shape::Lines(of), lines.into())
+    }
+
     /// Of the form before this, which is JSON: what holds beside the type, as a JSON Schema.
     pub(super) fn narrowed(mut self, schema: Value) -> Self {
         if let Some(content) = self.contents.last_mut() {

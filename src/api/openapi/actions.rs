@@ -8,13 +8,16 @@ use serde_json::json;
 use super::about::{About, Answer, Parameter, Sent, Tag};
 use super::errors::EXAMPLE;
 use crate::api::batch::Wanted;
+use crate::api::event_form::LiveEvent;
+use crate::api::events::CONTAINER_FORMS;
 use crate::api::exec::{Commands, Executed, Offered, Output};
 use crate::api::log_form::Record;
 use crate::api::logs::{STREAM_FORMS, SWITCH_FORMS, TAIL_FORMS, TIME_FORMS};
 use crate::api::media::TEXT;
 use crate::api::reply::{ItemResult, Results};
-use crate::engine::{Figures, Stats};
+use crate::engine::{Figures, Live, State, Stats};
 use crate::gateway::BatchVerb;
+use crate::policy::ContainerName;
 
 pub(super) fn logs() -> About {
     let line = Record {
@@ -97,6 +100,77 @@ fn log_parameters(about: About) -> About {
             )
             .or_else(format!("Bad parameter: stream: {STREAM_FORMS}")),
         )
+}
+
+pub(super) fn events() -> About {
+    let time = "2026-01-31T18:00:00.123456789Z";
+    let live = |status, health| Live {
+        container: EXAMPLE,
+        status,
+        running: status == State::Running,
+        health,
+        time,
+    };
+    let container = EXAMPLE;
+    let examples = [
+        (
+            "snapshot",
+            LiveEvent::Snapshot {
+                containers: vec![live(State::Running, Some("starting"))],
+            },
+        ),
+        (
+            "",
+            LiveEvent::Changed(live(State::Running, Some("healthy"))),
+        ),
+        (
+            "oom",
+            LiveEvent::OutOfMemory {
+                container,
+                oom_killed: true,
+                time,
+            },
+        ),
+        ("", LiveEvent::Changed(live(State::Exited, None))),
+        (
+            "gone",
+            LiveEvent::Gone {
+                container,
+                gone: true,
+                time,
+            },
+        ),
+        (
+            "interrupted",
+            LiveEvent::Interrupted {
+                current: false,
+                time,
+            },
+        ),
+    ];
+    let name = ContainerName::PATTERN.trim_matches(['^', '$']);
+    let pattern = format!("^{name}(,{name}){{0,20}}$");
+    About::new(
+        "followEvents",
+        Tag::Containers,
+        "What happens to the containers",
+        "First a snapshot of all that the caller may see, then each change, for as long as the caller is who it is. A \
+         snapshot can come again, and stands for whatever was missed: after a reload of the configuration, when the \
+         engine is back, and where the caller reads too slowly. Who connects again gets one too.",
+    )
+    .takes(
+        Parameter::new(
+            "container",
+            "Only these, by their names with commas between them; also given several times.",
+            json!({"type": "string", "pattern": pattern}),
+            "muxer,nginx-rtmp",
+        )
+        .or_else(format!("Bad parameter: container: {CONTAINER_FORMS}")),
+    )
+    .gives(
+        Answer::ok("What happens; as lines where `Accept` names them and no server-sent events.")
+            .told(&examples),
+    )
 }
 
 pub(super) fn stats() -> About {

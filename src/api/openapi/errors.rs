@@ -47,6 +47,8 @@ pub(super) fn of(row: &Row, about: &About) -> Vec<Sample> {
 fn can_come(problem: &Problem, row: &Row) -> bool {
     let has_name = row.path.contains("{name}");
     let is_change = row.method != "GET";
+    // Its names are in the query.
+    let is_events = row.endpoint == Endpoint::Events;
     match problem {
         // Of no row.
         Problem::NoSuchPath | Problem::OtherMethod(_) => false,
@@ -55,8 +57,10 @@ fn can_come(problem: &Problem, row: &Row) -> bool {
         Problem::ForeignHost(_) | Problem::AddressLimit(_) => row.endpoint != Endpoint::Health,
         Problem::PrincipalLimit(..) => row.needs != Need::Nothing,
         Problem::Failed(failure) => match failure {
-            Failure::NotFound(_) => has_name,
-            Failure::Forbidden { .. } => has_name && matches!(row.needs, Need::Verb(_)),
+            Failure::NotFound(_) => has_name || is_events,
+            Failure::Forbidden { .. } => {
+                (has_name || is_events) && matches!(row.needs, Need::Verb(_))
+            }
             Failure::FacilityForbidden(_) => matches!(row.needs, Need::Facility(_)),
             Failure::AlreadyRunning => row.endpoint == Endpoint::Container(Action::Start),
             Failure::AlreadyStopped => row.endpoint == Endpoint::Container(Action::Stop),
@@ -72,7 +76,8 @@ fn can_come(problem: &Problem, row: &Row) -> bool {
             Failure::Unreached(_) | Failure::NotAwaited(..) => can_wait(row),
             // Of one item of a batch alone.
             Failure::Cycle(_) | Failure::Unmet(_) | Failure::Stopping => false,
-            Failure::Engine(_) => matches!(row.needs, Need::Verb(_)),
+            // What happens is told from memory.
+            Failure::Engine(_) => matches!(row.needs, Need::Verb(_)) && !is_events,
             Failure::Busy | Failure::Broken => is_change,
             Failure::CoolingDown { .. } => {
                 matches!(row.endpoint, Endpoint::Container(_)) && is_change
@@ -95,6 +100,7 @@ fn can_wait(row: &Row) -> bool {
         | Endpoint::Metrics
         | Endpoint::OpenApi
         | Endpoint::Containers
+        | Endpoint::Events
         | Endpoint::Logs
         | Endpoint::Stats
         | Endpoint::Commands

@@ -71,6 +71,7 @@ pub(super) fn about(endpoint: Endpoint) -> About {
                 Status::new("nginx-rtmp", State::Exited),
             ],
         })),
+        Endpoint::Events => actions::events(),
         Endpoint::Logs => actions::logs(),
         Endpoint::Stats => actions::stats(),
         Endpoint::Commands => actions::commands(),

@@ -105,6 +105,16 @@ impl Picture {
         }
     }
 
+    /// What was seen of those of these containers that exist, in the order given, but for those of which the engine does
+    /// not tell. None where nothing is known: it is not current, or one of them was not managed then.
+    #[must_use]
+    pub fn seen(&self, permitted: &[Permitted<Look>]) -> Option<Vec<Arc<Seen>>> {
+        let is_managed = |one: &Permitted<Look>| self.managed.contains(one.full_name());
+        let is_known = self.is_current && permitted.iter().all(is_managed);
+        let seen = |one: &Permitted<Look>| self.known.get(one.container())?.seen.clone();
+        is_known.then(|| permitted.iter().filter_map(seen).collect())
+    }
+
     /// The answers to `status` of those of these containers that exist, in the order given; none where that is not known
     /// of all.
     #[must_use]
