@@ -1,6 +1,5 @@
 //! How what happens is written: JSON texts that can be told apart by their keys, as server-sent events or lines.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::vec;
 
@@ -66,8 +65,8 @@ pub(super) enum LiveEvent<'told> {
 
 /// A message that is being written, piece by piece.
 pub(super) enum Message {
-    /// As JSON, and its name as a server-sent event.
-    Whole(Option<&'static str>, Bytes),
+    /// What it begins with as a server-sent event, and its JSON.
+    Whole(&'static str, Bytes),
     /// A snapshot, of which these containers are left.
     Snapshot {
         left: vec::IntoIter<Arc<Seen>>,
@@ -82,9 +81,9 @@ impl Message {
                 left: seen.into_iter(),
                 is_begun: false,
             },
-            Happened::Changed(seen) => Self::Whole(None, seen.live.clone()),
+            Happened::Changed(seen) => Self::Whole("data: ", seen.live.clone()),
             Happened::Gone { name, at } => Self::whole(
-                "gone",
+                "event: gone\ndata: ",
                 &LiveEvent::Gone {
                     container: name.as_str(),
                     gone: true,
@@ -92,7 +91,7 @@ impl Message {
                 },
             ),
             Happened::OutOfMemory { name, at } => Self::whole(
-                "oom",
+                "event: oom\ndata: ",
                 &LiveEvent::OutOfMemory {
                     container: name.as_str(),
                     oom_killed: true,
@@ -100,7 +99,7 @@ impl Message {
                 },
             ),
             Happened::Interrupted { at } => Self::whole(
-                "interrupted",
+                "event: interrupted\ndata: ",
                 &LiveEvent::Interrupted {
                     current: false,
                     time: &at.to_string(),
@@ -109,20 +108,20 @@ impl Message {
         }
     }
 
-    fn whole(name: &'static str, event: &LiveEvent<'_>) -> Self {
+    fn whole(beginning: &'static str, event: &LiveEvent<'_>) -> Self {
         // Our own type with text for keys: that cannot fail.
         let json = serde_json::to_vec(event).unwrap_or_default();
-        Self::Whole(Some(name), json.into())
+        Self::Whole(beginning, json.into())
     }
 
-    /// What begins with the next piece: a server-sent event of this name, or of none. Nothing begins where one goes on.
-    const fn begins(&self) -> Option<Option<&'static str>> {
+    /// What is before the next piece of a server-sent event: nothing where it has begun.
+    const fn before(&self) -> &'static str {
         match self {
-            Self::Whole(name, _) => Some(*name),
+            Self::Whole(beginning, _) => beginning,
             Self::Snapshot {
                 is_begun: false, ..
-            } => Some(Some("snapshot")),
-            Self::Snapshot { is_begun: true, .. } => None,
+            } => "event: snapshot\ndata: ",
+            Self::Snapshot { is_begun: true, .. } => "",
         }
     }
 
@@ -168,14 +167,8 @@ pub(super) enum Around {
 impl Around {
     /// Writes the next piece of a message. Whether it was the last.
     pub(super) fn write(self, message: &mut Message, out: &mut BytesMut) -> bool {
-        if self == Self::Event
-            && let Some(name) = message.begins()
-        {
-            if let Some(name) = name {
-                // Writing to memory does not fail.
-                let _written = write!(out.writer(), "event: {name}\n");
-            }
-            out.put_slice(b"data: ");
+        if self == Self::Event {
+            out.put_slice(message.before().as_bytes());
         }
         let is_last = message.write(out);
         if is_last {

@@ -1,4 +1,4 @@
-//! `events`: what happens to the containers that a caller may see, as server-sent events or lines.
+//! `events`: what happens to the containers that a caller may see, as server-sent events, as lines, or over a WebSocket.
 
 use std::io;
 
@@ -7,12 +7,14 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 
 use super::event_form::{Around, Message};
+use super::handshake::Handshake;
 use super::media::{EVENT_STREAM, Media, NDJSON};
 use super::problem::Problem;
 use super::reply::{self, Response};
-use super::{Api, identify, input, sse};
+use super::{Api, identify, input, socket, sse};
 use crate::gateway::{Caller, Events};
 use crate::policy::ContainerName;
+use crate::server;
 use crate::server::Request;
 
 /// The most names that can be asked for.
@@ -33,10 +35,15 @@ impl Api {
         request: Request,
     ) -> Result<Response, Problem> {
         let media = Media::asked_by(&request.head.headers);
+        let handshake = Handshake::asked_by(&request.head)?;
         let credentials = identify::credentials(&request);
         let only = only(request.head.uri.query())?;
         input::no_body(&request.read_body().await?)?;
         let events = self.gateway.events(caller, credentials, only).await?;
+        if let Some(handshake) = handshake {
+            let speak = |upgraded| socket::speak(upgraded, events);
+            return Ok(handshake.answer(server::handed_over(speak)));
+        }
         // The answer to HEAD is the same, and its body is never begun.
         Ok(match media {
             Media::Plain | Media::EventStream => {
@@ -92,7 +99,11 @@ mod tests {
     fn check(query: &str, expected: &str) {
         let shown = match only(Some(query)) {
             Ok(None) => "all".to_owned(),
-            Ok(Some(names)) => names.iter().map(|name| format!("[{name}]")).collect(),
+            Ok(Some(names)) => names
+                .iter()
+                .map(|name| format!("[{name}]"))
+                .collect::<Vec<_>>()
+                .concat(),
             Err(problem) => problem.to_string(),
         };
         assert_eq!(shown, expected, "{query}");

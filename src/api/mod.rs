@@ -11,6 +11,7 @@ mod events;
 mod exec;
 #[cfg(fuzzing)]
 pub mod fuzz;
+mod handshake;
 mod identify;
 mod input;
 mod limits;
@@ -22,6 +23,7 @@ mod problem;
 mod reply;
 mod route;
 mod site;
+mod socket;
 mod sse;
 mod stats;
 mod wait;

@@ -2,12 +2,15 @@
 
 use std::fmt;
 
-use hyper::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{
+    ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE,
+};
 use hyper::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::exec::Unfinished;
+use super::handshake::VERSION;
 use super::media::{PROBLEM_JSON, accepts};
 use super::reply::{self, ABOUT_BLANK, Error, ProblemDocument, Response};
 use crate::engine;
@@ -77,6 +80,10 @@ pub(super) enum Problem {
     Unauthorized,
     /// It would change something, and comes from a page of another site.
     CrossSite,
+    /// It asks for a WebSocket, and comes from a page of another site.
+    CrossSiteSocket,
+    /// It asks for a WebSocket of another version than there is.
+    OtherVersion,
     /// Its `Host` is a name by which this gateway is not called.
     ForeignHost(String),
     /// Too many requests from where it comes from.
@@ -111,6 +118,13 @@ impl fmt::Display for Problem {
             Self::Unauthorized => f.write_str("Unauthorized"),
             Self::CrossSite => {
                 f.write_str("Forbidden: a page of another site cannot change anything")
+            }
+            Self::CrossSiteSocket => f.write_str(
+                "Forbidden: a page of another site cannot open a WebSocket unless server.cors of the configuration \
+                 lists its origin",
+            ),
+            Self::OtherVersion => {
+                f.write_str("Bad header: sec-websocket-version: 13 is the only version that there is")
             }
             Self::ForeignHost(host) => write!(
                 f,
@@ -166,7 +180,8 @@ impl Problem {
             Self::Refused(Refusal::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Refused(Refusal::TooSlow(_)) => StatusCode::REQUEST_TIMEOUT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::CrossSite | Self::ForeignHost(_) => StatusCode::FORBIDDEN,
+            Self::CrossSite | Self::CrossSiteSocket | Self::ForeignHost(_) => StatusCode::FORBIDDEN,
+            Self::OtherVersion => StatusCode::UPGRADE_REQUIRED,
             Self::AddressLimit(_) | Self::PrincipalLimit(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed(failure) => status(failure),
         }
@@ -192,6 +207,8 @@ impl Problem {
             | Self::OtherMethod(_)
             | Self::Unauthorized
             | Self::CrossSite
+            | Self::CrossSiteSocket
+            | Self::OtherVersion
             | Self::ForeignHost(_)
             | Self::Input(_)
             | Self::Refused(_)
@@ -264,6 +281,8 @@ impl Problem {
             | Self::OtherMethod(_)
             | Self::Unauthorized
             | Self::CrossSite
+            | Self::CrossSiteSocket
+            | Self::OtherVersion
             | Self::ForeignHost(_)
             | Self::AddressLimit(_)
             | Self::PrincipalLimit(..)
@@ -299,6 +318,10 @@ impl Problem {
         }
         if let Self::Unauthorized = self {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Self::OtherVersion = self {
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(SEC_WEBSOCKET_VERSION, VERSION);
         }
         if let Self::Refused(Refusal::TooSlow(_)) = self {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

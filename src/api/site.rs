@@ -9,19 +9,21 @@ use hyper::{HeaderMap, Method};
 
 use super::problem::Problem;
 use crate::config::Host;
-use crate::server::Refusal;
+use crate::server::{Refusal, asks_for_websocket};
 
-/// Checks that a request which may change something does not come from a page of another site.
+/// Checks that a request which may change something, or asks for a WebSocket, does not come from a page of another site.
 ///
-/// SECURITY: a browser sends a plain POST to any address that it reaches, loopback included, and asks nobody. But it
-/// says where the page is from, and a page cannot make it lie. Programs that are no browsers send neither header.
+/// SECURITY: a browser sends a plain POST to any address that it reaches, loopback included, and asks nobody; and it lets
+/// any page read what comes over a WebSocket. But it says where the page is from, and a page cannot make it lie. Programs
+/// that are no browsers send neither header.
 ///
 /// # Errors
 ///
-/// [`Problem::CrossSite`].
+/// [`Problem::CrossSite`] and [`Problem::CrossSiteSocket`].
 pub(super) fn check(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     // Nothing answers OPTIONS but the preflight, which changes nothing.
-    if [Method::GET, Method::HEAD, Method::OPTIONS].contains(method) {
+    let is_read = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
+    if is_read && !asks_for_websocket(headers) {
         return Ok(());
     }
     let text = |name| {
@@ -41,6 +43,8 @@ pub(super) fn check(method: &Method, headers: &HeaderMap) -> Result<(), Problem>
     };
     if is_own {
         Ok(())
+    } else if is_read {
+        Err(Problem::CrossSiteSocket)
     } else {
         Err(Problem::CrossSite)
     }
@@ -231,6 +235,8 @@ mod tests {
             }
             assert_eq!(check(&Method::POST, &headers).is_ok(), expected, "{sent:?}");
             assert!(check(&Method::GET, &headers).is_ok(), "{sent:?}");
+            headers.insert(hyper::header::UPGRADE, "WebSocket".parse().unwrap());
+            assert_eq!(check(&Method::GET, &headers).is_ok(), expected, "{sent:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::time::timeout;
 
 /// How often something is sent where nothing happens, so that nobody on the way takes the connection for a dead one.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// One event; `data` is text without a line's end in it, such as JSON.
 pub(super) fn event(data: &str) -> Bytes {

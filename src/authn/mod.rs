@@ -4,6 +4,6 @@ mod header;
 mod register;
 mod token;
 
-pub use header::{Malformed, Shown};
+pub use header::{Malformed, Shown, TOKEN_SUBPROTOCOL};
 pub use register::{Credentials, Identity, Register, Rejection};
 pub use token::{InvalidHash, Secret, Token, TokenHash};

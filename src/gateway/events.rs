@@ -70,22 +70,19 @@ impl Gateway {
         credentials: Credentials,
         only: Option<Vec<ContainerName>>,
     ) -> Result<Events, Failure> {
-        let only = match only {
-            Some(mut names) => {
-                names.sort_unstable();
-                names.dedup();
-                for name in &names {
-                    let permitted = self.permit(caller, Look, name).await?;
-                    Receipt::admitted(caller, &permitted).close(Ok(()))?;
-                }
-                Some(names.into_boxed_slice())
+        let only = if let Some(mut names) = only {
+            names.sort_unstable();
+            names.dedup();
+            for name in &names {
+                let permitted = self.permit(caller, Look, name).await?;
+                Receipt::admitted(caller, &permitted).close(Ok(()))?;
             }
-            None => {
-                // However many containers there are, it is one question.
-                self.metrics.decided(&caller.principal, Look.verb(), None);
-                receipt::followed(caller);
-                None
-            }
+            Some(names.into_boxed_slice())
+        } else {
+            // However many containers there are, it is one question.
+            self.metrics.decided(&caller.principal, Look.verb(), None);
+            receipt::followed(caller);
+            None
         };
         Ok(Events {
             lease: self.lease_of_caller(caller, credentials, StreamKind::Events),
@@ -126,6 +123,16 @@ impl Events {
                     // Some were missed: the engine is held here, so that it cannot be that no more come.
                     None => self.is_due = true,
                 },
+            }
+        }
+    }
+
+    /// Waits until nothing follows any more, and says why. May be broken off.
+    pub async fn ended(&mut self) -> Ended {
+        loop {
+            match self.lease.renewed().await {
+                Ok(config) => self.renew(config),
+                Err(ended) => return ended,
             }
         }
     }

@@ -4,23 +4,24 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http_body_util::Either;
-use hyper::Response;
 use hyper::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
+use hyper::{Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::body::{Handover, Kind};
 use super::patient::{Patient, Streaming};
 use super::request::{MAX_HEAD_BYTES, Refusal};
-use super::{Body, Peer, Request, RequestId, Settings};
+use super::{Body, Peer, Request, RequestId, Settings, Upgraded, asks_for_websocket, whole};
 
 /// How much of a head is read: above [`MAX_HEAD_BYTES`], so that one which is a little too large gets an answer that
 /// says so. hyper answers a larger one, and one of more than 100 headers, with 431 and no body.
@@ -44,10 +45,12 @@ pub(super) async fn serve<H, F>(
     F: Future<Output = Response<Body>> + Send,
 {
     let streaming = Streaming::default();
+    // What is done with the connection when the answer under way has been written, where that is its last.
+    let handover = Mutex::new(None);
     let stream = Patient::new(stream, settings.body_timeout, streaming.clone());
     let service = service_fn(|request| {
         let request = Request::new(request, peer.clone(), settings.body_timeout);
-        Box::pin(answer(request, handler, &streaming))
+        Box::pin(answer(request, handler, (&streaming, &handover)))
     });
     let mut connection = Builder::new()
         .timer(TokioTimer::new())
@@ -67,6 +70,14 @@ pub(super) async fn serve<H, F>(
         poll_fn(|cx| connection.poll_without_shutdown(cx)).await
     };
     let mut parts = connection.into_parts();
+    let handover = handover
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    if let (Ok(()), Some(run)) = (&ended, handover) {
+        let upgraded = Upgraded::new(parts.read_buf, parts.io.into_inner());
+        return run(upgraded).await;
+    }
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
         // An idle connection is closed without a word; one with half a request is told why.
@@ -83,7 +94,7 @@ pub(super) async fn serve<H, F>(
 async fn answer<H, F>(
     request: Request,
     handler: &H,
-    streaming: &Streaming,
+    (streaming, next): (&Streaming, &Mutex<Option<Handover>>),
 ) -> Result<Response<Body>, Infallible>
 where
     H: Fn(Request) -> F,
@@ -92,9 +103,18 @@ where
     // SECURITY: hyper lets a chunked body beside a Content-Length through. A proxy before us may go by the length and
     // take the rest of the body for the next request; on such a connection there is none.
     let is_chunked = request.head.headers.contains_key(TRANSFER_ENCODING);
+    // SECURITY: whoever asks for this may have sent what it would say then. Where the answer is no, that must not be
+    // taken for a request.
+    let is_early = asks_for_websocket(&request.head.headers);
     let mut response = handler(request).await;
-    streaming.set(matches!(response.body(), Either::Right(_)));
-    if is_chunked {
+    streaming.set(!matches!(response.body().0, Kind::Whole(_)));
+    let is_last = is_chunked || is_early && response.status() != StatusCode::SWITCHING_PROTOCOLS;
+    if let Kind::Handover(_) = response.body().0
+        && let Kind::Handover(run) = std::mem::replace(response.body_mut(), whole("")).0
+    {
+        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+    }
+    if is_last {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));

@@ -10,6 +10,7 @@ mod patient;
 mod peer;
 mod request;
 mod tls;
+mod upgrade;
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -23,12 +24,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use body::{Body, streamed, whole};
+pub use body::{Body, handed_over, streamed, whole};
 pub use listen::{Listen, Settings};
 pub use listener::BindError;
 pub use peer::{Peer, PeerAddress};
 pub use request::{MAX_BODY_BYTES, MAX_HEAD_BYTES, Refusal, Request, RequestId};
 pub use tls::{Certificates, ClientAuth, ClientCertificates, TlsSettings};
+pub use upgrade::{Upgraded, asks_for_websocket, has_word};
 
 use connection::Stream;
 use crowd::{Crowd, Seat};

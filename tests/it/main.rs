@@ -32,6 +32,8 @@ mod door;
 mod engine_tls;
 mod engines;
 mod events;
+mod events_flow;
+mod events_socket;
 mod exec;
 mod exec_ends;
 mod faults;

@@ -144,6 +144,8 @@ fn every_error_of_a_row_is_in_it() {
         let ends_with = |ends: &[&str]| ends.iter().any(|end| row.path.ends_with(end));
         let mut expected = BTreeSet::from(["200", "400", "401", "408", "413", "431"]);
         let further = [
+            ("101", is_events),
+            ("426", is_events),
             ("403", row.path != "/health"),
             ("404", is_of_one),
             ("207", is_batch),
@@ -175,6 +177,7 @@ fn every_error_of_a_row_is_in_it() {
             let more = match status.as_str() {
                 "200" | "304" if is_tagged => &["ETag"][..],
                 "401" => &["WWW-Authenticate"],
+                "426" => &["Sec-WebSocket-Version"],
                 "429" | "500" => &["Retry-After"],
                 "503" if is_change => &["Retry-After"],
                 _ => &[],

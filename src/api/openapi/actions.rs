@@ -103,6 +103,41 @@ fn log_parameters(about: About) -> About {
 }
 
 pub(super) fn events() -> About {
+    let name = ContainerName::PATTERN.trim_matches(['^', '$']);
+    let pattern = format!("^{name}(,{name}){{0,20}}$");
+    About::new(
+        "followEvents",
+        Tag::Containers,
+        "What happens to the containers",
+        "First a snapshot of all that the caller may see, then each change, for as long as the caller is who it is. A \
+         snapshot can come again, and stands for whatever was missed: after a reload of the configuration, when the \
+         engine is back, and where the caller reads too slowly. Who connects again gets one too.\n\n\
+         Where the request asks for a WebSocket (RFC 6455), the same JSON comes over that, each in a message, and nothing \
+         is to be sent there. A browser lets a page send a token only among the subprotocols: it offers \
+         `relayer-controller.events`, and beside it `base64url.bearer.authorization.relayer-controller.` with the token's \
+         Base64 for URLs, without padding, after the dot.",
+    )
+    .takes(
+        Parameter::new(
+            "container",
+            "Only these, by their names with commas between them; also given several times.",
+            json!({"type": "string", "pattern": pattern}),
+            "muxer,nginx-rtmp",
+        )
+        .or_else(format!("Bad parameter: container: {CONTAINER_FORMS}")),
+    )
+    .gives(Answer::new(
+        StatusCode::SWITCHING_PROTOCOLS,
+        "It goes on as a WebSocket.",
+    ))
+    .gives(
+        Answer::ok("What happens; as lines where `Accept` names them and no server-sent events.")
+            .told(&live_events()),
+    )
+}
+
+/// One of each, with its name as a server-sent event.
+fn live_events() -> [(&'static str, LiveEvent<'static>); 6] {
     let time = "2026-01-31T18:00:00.123456789Z";
     let live = |status, health| Live {
         container: EXAMPLE,
@@ -112,7 +147,7 @@ pub(super) fn events() -> About {
         time,
     };
     let container = EXAMPLE;
-    let examples = [
+    [
         (
             "snapshot",
             LiveEvent::Snapshot {
@@ -147,30 +182,7 @@ pub(super) fn events() -> About {
                 time,
             },
         ),
-    ];
-    let name = ContainerName::PATTERN.trim_matches(['^', '$']);
-    let pattern = format!("^{name}(,{name}){{0,20}}$");
-    About::new(
-        "followEvents",
-        Tag::Containers,
-        "What happens to the containers",
-        "First a snapshot of all that the caller may see, then each change, for as long as the caller is who it is. A \
-         snapshot can come again, and stands for whatever was missed: after a reload of the configuration, when the \
-         engine is back, and where the caller reads too slowly. Who connects again gets one too.",
-    )
-    .takes(
-        Parameter::new(
-            "container",
-            "Only these, by their names with commas between them; also given several times.",
-            json!({"type": "string", "pattern": pattern}),
-            "muxer,nginx-rtmp",
-        )
-        .or_else(format!("Bad parameter: container: {CONTAINER_FORMS}")),
-    )
-    .gives(
-        Answer::ok("What happens; as lines where `Accept` names them and no server-sent events.")
-            .told(&examples),
-    )
+    ]
 }
 
 pub(super) fn stats() -> About {

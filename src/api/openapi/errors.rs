@@ -54,6 +54,7 @@ fn can_come(problem: &Problem, row: &Row) -> bool {
         Problem::NoSuchPath | Problem::OtherMethod(_) => false,
         Problem::Unauthorized | Problem::Input(_) | Problem::Refused(_) => true,
         Problem::CrossSite => is_change,
+        Problem::CrossSiteSocket | Problem::OtherVersion => is_events,
         Problem::ForeignHost(_) | Problem::AddressLimit(_) => row.endpoint != Endpoint::Health,
         Problem::PrincipalLimit(..) => row.needs != Need::Nothing,
         Problem::Failed(failure) => match failure {
@@ -121,6 +122,16 @@ fn of_the_caller(row: &Row) -> Vec<Sample> {
             "crossSite",
             "It comes from a page of another site.",
             Problem::CrossSite,
+        ),
+        Sample::new(
+            "crossSiteSocket",
+            "It asks for a WebSocket, and comes from a page of another site.",
+            Problem::CrossSiteSocket,
+        ),
+        Sample::new(
+            "otherVersion",
+            "It asks for a WebSocket of another version than 13.",
+            Problem::OtherVersion,
         ),
         Sample::new(
             "foreignHost",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hyper::StatusCode;
-use hyper::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{HeaderName, RETRY_AFTER, SEC_WEBSOCKET_VERSION, WWW_AUTHENTICATE};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -17,8 +17,9 @@ use crate::api::reply::{Error, ProblemDocument};
 const JSON: &str = "application/json";
 
 /// The headers beside those that every answer has, by their names in the document.
-const HEADERS: [(HeaderName, &str); 2] = [
+const HEADERS: [(HeaderName, &str); 3] = [
     (RETRY_AFTER, "Retry-After"),
+    (SEC_WEBSOCKET_VERSION, "Sec-WebSocket-Version"),
     (WWW_AUTHENTICATE, "WWW-Authenticate"),
 ];
 
@@ -41,6 +42,12 @@ pub(super) fn headers() -> Value {
             "description": "In how many seconds the same request may get another answer, where it may soon.",
             "schema": {"type": "integer", "minimum": 1},
             "example": 2,
+        },
+        "Sec-WebSocket-Version": {
+            "description": "The version that there is.",
+            "required": true,
+            "schema": {"const": "13"},
+            "example": "13",
         },
         "WWW-Authenticate": {
             "description": "How to show credentials.",
