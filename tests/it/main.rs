@@ -27,6 +27,7 @@ mod ctl;
 mod ctl_access;
 mod ctl_actions;
 mod ctl_answers;
+mod ctl_events;
 mod ctl_terminal;
 mod door;
 mod engine_tls;

@@ -31,6 +31,9 @@ const MAX_DOCUMENT: usize = 16 << 20;
 /// JSON texts, one a line.
 pub(super) const NDJSON: &str = "application/x-ndjson";
 
+/// Server-sent events.
+pub(super) const EVENT_STREAM: &str = "text/event-stream";
+
 /// One gateway, and who asks it.
 pub(super) struct Client {
     address: Address,
@@ -79,7 +82,7 @@ impl Ask {
 /// A good answer that is yet to be read.
 pub(super) struct Answer {
     status: StatusCode,
-    is_ndjson: bool,
+    media_type: Option<HeaderValue>,
     body: Incoming,
     _connection: Connection,
 }
@@ -172,10 +175,9 @@ impl Client {
         if !response.status().is_success() {
             return Err(self.refusal(response).await);
         }
-        let kind = response.headers().get(CONTENT_TYPE);
         Ok(Answer {
             status: response.status(),
-            is_ndjson: kind.is_some_and(|kind| kind.as_bytes().starts_with(NDJSON.as_bytes())),
+            media_type: response.headers().get(CONTENT_TYPE).cloned(),
             body: response.into_body(),
             _connection: connection,
         })
@@ -340,7 +342,21 @@ impl Answer {
     ///
     /// Where it is something else.
     pub(super) fn ndjson(self) -> Result<Self, Failure> {
-        if self.is_ndjson {
+        self.in_form(NDJSON)
+    }
+
+    /// Whether it is server-sent events.
+    ///
+    /// # Errors
+    ///
+    /// Where it is something else.
+    pub(super) fn event_stream(self) -> Result<Self, Failure> {
+        self.in_form(EVENT_STREAM)
+    }
+
+    fn in_form(self, media_type: &str) -> Result<Self, Failure> {
+        let given = self.media_type.as_ref().map(HeaderValue::as_bytes);
+        if given.is_some_and(|given| given.starts_with(media_type.as_bytes())) {
             return Ok(self);
         }
         Err(Failure::Broken(

@@ -3,6 +3,7 @@
 mod address;
 mod change;
 mod client;
+mod events;
 mod exec;
 mod failure;
 mod lines;
@@ -147,6 +148,8 @@ enum Command {
     Logs(logs::Arguments),
     /// Show what running containers use: processor, memory, network, disk
     Stats(stats::Arguments),
+    /// Show what happens to containers, as it happens
+    Events(events::Arguments),
     /// Run a command that the gateway has for a container; without one, list them
     Exec(exec::Arguments),
     /// Show who you are to the gateway, and what you may do
@@ -207,6 +210,7 @@ impl Command {
             }
             Self::Logs(arguments) => arguments.run(client, output).await,
             Self::Stats(arguments) => arguments.run(client, output).await,
+            Self::Events(arguments) => arguments.run(client, output).await,
             Self::Exec(arguments) => arguments.run(client, output).await,
         }
     }
