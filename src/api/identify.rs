@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use crate::authn::{Identity, Malformed, Register, Rejection, Shown};
-use crate::gateway::Credentials;
+use crate::gateway::{Credentials, Standing};
 use crate::policy::{Policy, Principal};
 use crate::server::{Peer, PeerAddress, Request};
 
@@ -29,7 +29,11 @@ pub(super) fn credentials(request: &Request) -> Credentials {
     let peer = request.peer.clone();
     Credentials::new(move |config| {
         match who(|| shown.clone(), &peer, &config.policy, &config.register) {
-            Who::Known(principal) => Some(principal),
+            Who::Known(principal) => {
+                let token = shown.as_ref().ok().and_then(Option::as_ref);
+                let until = token.and_then(|shown| config.register.expires(shown));
+                Some(Standing { principal, until })
+            }
             Who::Unknown | Who::Rejected(_) => None,
         }
     })

@@ -129,6 +129,13 @@ impl Register {
         }
     }
 
+    /// When this token expires; none where it does not, or is nobody's.
+    #[must_use]
+    pub fn expires(&self, shown: &Shown) -> Option<SystemTime> {
+        let (token, _) = self.token(&shown.hash)?;
+        token.expires
+    }
+
     /// Who has a verified certificate with these names. Where no principal is known by a certificate, one shows nothing:
     /// it only opened the door.
     #[must_use]

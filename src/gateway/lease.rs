@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::{Stream, StreamExt};
 use tokio::sync::watch;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{Caller, Gateway};
@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::metrics::{OpenStream, StreamKind};
 use crate::policy::{ContainerName, Decision, Operation, Permitted, Principal, Verb};
 
-/// How often it is asked again where the configuration does not change: tokens and certificates expire.
+/// How often it is asked again in any case: the clock that tokens expire by can be set.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
 
 /// What the caller of a stream showed, kept so that it can be judged by a later configuration too. Cheap to clone.
@@ -22,11 +22,19 @@ const ASK_AGAIN: Duration = Duration::from_secs(30);
 pub struct Credentials(Arc<Judge>);
 
 /// Who shows them, by a configuration and now; none where nobody does.
-type Judge = dyn Fn(&Config) -> Option<Principal> + Send + Sync;
+type Judge = dyn Fn(&Config) -> Option<Standing> + Send + Sync;
+
+/// Who a caller is, and for how long.
+pub struct Standing {
+    /// Who.
+    pub principal: Principal,
+    /// When what it shows expires; none where it does not.
+    pub until: Option<SystemTime>,
+}
 
 impl Credentials {
     /// Credentials that this function judges: who shows them, by a configuration and now; none where nobody does.
-    pub fn new(judge: impl Fn(&Config) -> Option<Principal> + Send + Sync + 'static) -> Self {
+    pub fn new(judge: impl Fn(&Config) -> Option<Standing> + Send + Sync + 'static) -> Self {
         Self(Arc::new(judge))
     }
 }
@@ -56,7 +64,8 @@ pub(super) struct Lease {
     subject: Option<(Verb, ContainerName)>,
     config: watch::Receiver<Arc<Config>>,
     closing: CancellationToken,
-    again: Interval,
+    /// When it is asked again at the latest.
+    again: Instant,
     _open: OpenStream,
 }
 
@@ -86,8 +95,6 @@ impl Gateway {
         let mut config = self.config.subscribe();
         // It may have been replaced since the caller's was taken.
         config.mark_changed();
-        let mut again = interval(ASK_AGAIN);
-        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Lease {
             request_id: caller.request_id.clone(),
             principal: caller.principal.clone(),
@@ -95,7 +102,7 @@ impl Gateway {
             subject: None,
             config,
             closing: self.closing.clone(),
-            again,
+            again: Instant::now() + ASK_AGAIN,
             _open: self.metrics.stream(kind),
         }
     }
@@ -123,34 +130,39 @@ impl Lease {
             biased;
             () = self.closing.cancelled() => return Err(Ended::Stopping),
             changed = self.config.changed() => changed.map_err(|_| Ended::Stopping)?,
-            _ = self.again.tick() => {}
+            () = sleep_until(self.again) => {}
         }
         let config = Arc::clone(&self.config.borrow_and_update());
-        if let Err(why) = self.ask(&config) {
-            let Self {
-                request_id,
-                principal,
-                ..
-            } = &self;
-            let subject = self.subject.as_ref();
-            let verb = subject.map(|(verb, _)| verb.as_str());
-            let container = subject.map(|(_, container)| container.as_str());
-            tracing::info!(%request_id, %principal, verb, container, why, "a stream is closed");
-            return Err(Ended::Revoked);
-        }
+        let until = match self.ask(&config) {
+            Ok(until) => until,
+            Err(why) => {
+                let (request_id, principal) = (&self.request_id, &self.principal);
+                let subject = self.subject.as_ref();
+                let verb = subject.map(|(verb, _)| verb.as_str());
+                let container = subject.map(|(_, container)| container.as_str());
+                tracing::info!(%request_id, %principal, verb, container, why, "a stream is closed");
+                return Err(Ended::Revoked);
+            }
+        };
+        let left = until.map(|until| {
+            let left = until.duration_since(SystemTime::now());
+            left.unwrap_or_default()
+        });
+        self.again = Instant::now() + left.unwrap_or(ASK_AGAIN).min(ASK_AGAIN);
         Ok(config)
     }
 
-    /// Asks the configuration in force.
-    fn ask(&self, config: &Config) -> Result<(), String> {
-        if (self.credentials.0)(config).as_ref() != Some(&self.principal) {
-            return Err("the credentials are no longer the caller's".to_owned());
-        }
+    /// Asks the configuration in force; the answer is when the credentials expire, where they do.
+    fn ask(&self, config: &Config) -> Result<Option<SystemTime>, String> {
+        let until = match (self.credentials.0)(config) {
+            Some(Standing { principal, until }) if principal == self.principal => until,
+            Some(_) | None => return Err("the credentials are no longer the caller's".to_owned()),
+        };
         let Some((verb, container)) = &self.subject else {
-            return Ok(());
+            return Ok(until);
         };
         match config.policy.decide(&self.principal, *verb, container) {
-            Decision::Allow { .. } => Ok(()),
+            Decision::Allow { .. } => Ok(until),
             Decision::Deny(denial) => Err(denial.to_string()),
         }
     }

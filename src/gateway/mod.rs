@@ -26,7 +26,7 @@ pub use entry::Door;
 pub use events::{Events, Happened};
 pub use exec::{Asked, Executed};
 pub use failure::{Failure, TookTooLong};
-pub use lease::{Credentials, Ended};
+pub use lease::{Credentials, Ended, Standing};
 pub use receipt::Caller;
 pub use shown::WriteList;
 pub use wait::{Missed, Patience, Unreached, Until};

@@ -4,8 +4,9 @@ use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use relayer_controller::authn::TokenHash;
 use relayer_controller::engine::OwnContainer;
 use relayer_controller::pretend::Pretend;
 use tempfile::TempDir;
@@ -150,6 +151,29 @@ fn a_stream_outlives_the_engine_and_not_the_gateway() {
     }
     assert!(stage.stop());
     while watcher.next().is_some() {}
+}
+
+/// What is shown by a token ends when the token does, and not when it is looked at again.
+#[test]
+fn a_stream_ends_with_its_token() {
+    let expires = SystemTime::now() + Duration::from_secs(3);
+    let tables = format!(
+        "{TABLES}[roles.viewer]\nallow = [\"stats\"]\n[principals.viewer]\nroles = [\"viewer\"]\n\
+         token = {{ hash = \"{}\", expires = \"{}\" }}\n",
+        TokenHash::of("secret").written(),
+        humantime::format_rfc3339_millis(expires),
+    );
+    let stage = Stage::pretend(&tables);
+    busy(&stage, "a");
+    let mut watcher = Watcher::new(stage.address, "a", NDJSON, Some("secret"));
+    while watcher.next().is_some() {
+        let late = SystemTime::now().duration_since(expires);
+        assert!(late.unwrap_or_default() < Duration::from_secs(3));
+    }
+    assert!(
+        SystemTime::now() >= expires - Duration::from_millis(1),
+        "early"
+    );
 }
 
 /// Until API 1.41 the engine could only look twice, and wait in between.
