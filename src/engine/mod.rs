@@ -14,6 +14,7 @@ mod logs;
 mod mirror;
 mod observe;
 mod own;
+mod plain;
 mod reach;
 mod rendered;
 mod roster;

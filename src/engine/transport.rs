@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, BollardRequest};
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -18,6 +20,10 @@ use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
 use super::tls::Tls;
 use super::{Host, Settings, reach};
@@ -49,9 +55,18 @@ impl<B> HasBody for Request<B> {
     type Body = B;
 }
 
+/// What carries a connection. One type for all, because what speaks HTTP is compiled for each.
+pub(super) type Stream = Either<UnixStream, Either<TcpStream, Box<TlsStream<TcpStream>>>>;
+
+/// What speaks HTTP on a stream.
+type Speaking = http1::Connection<TokioIo<Stream>, Body>;
+
 /// A connection to the engine.
 pub(super) struct Connection {
     sender: SendRequest<Body>,
+    /// Gives back what speaks on it, once it is told to; nothing where the connection has ended.
+    speaking: JoinHandle<Option<Speaking>>,
+    stop: oneshot::Sender<()>,
     /// When it was last used.
     used: Instant,
     /// The minor number of the API version to speak on it: 41 for `/v1.41`.
@@ -61,6 +76,28 @@ pub(super) struct Connection {
 impl Connection {
     fn is_usable(&self) -> bool {
         self.sender.is_ready() && !self.sender.is_closed()
+    }
+
+    /// Stops speaking HTTP in the middle of this answer, and gives what follows: what of it has come already, and what
+    /// the rest comes on.
+    ///
+    /// # Errors
+    ///
+    /// The answer, where all of it has come.
+    pub(super) async fn take(self, mut body: Incoming) -> Result<(Bytes, Stream), Incoming> {
+        let is_told = self.stop.send(()).is_ok();
+        let speaking = match self.speaking.await {
+            Ok(Some(speaking)) if is_told => speaking,
+            Ok(_) | Err(_) => return Err(body),
+        };
+        let mut read = BytesMut::new();
+        // A part may be under way to its reader.
+        while let Some(Some(Ok(frame))) = body.frame().now_or_never() {
+            read.extend(frame.into_data());
+        }
+        let parts = speaking.into_parts();
+        read.extend_from_slice(&parts.read_buf);
+        Ok((read.freeze(), parts.io.into_inner()))
     }
 }
 
@@ -165,14 +202,19 @@ impl Pool {
 
     async fn connect(&self) -> Result<Connection, Error> {
         let opened = tokio::time::timeout(CONNECT_TIMEOUT, async {
-            let sender = self.open().await;
-            let mut sender =
-                sender.map_err(|error| reach::explain(&self.host, self.tls.as_ref(), &error))?;
+            let stream = self.open().await;
+            let stream =
+                stream.map_err(|error| reach::explain(&self.host, self.tls.as_ref(), &error))?;
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+            let (stop, is_stopped) = oneshot::channel();
+            let speaking = tokio::spawn(speak(connection, is_stopped));
             let api = ask_version(&mut sender)
                 .await
                 .map_err(|error| reach::explain_first(&self.host, self.tls.as_ref(), error))?;
             Ok(Connection {
                 sender,
+                speaking,
+                stop,
                 used: Instant::now(),
                 api,
             })
@@ -187,32 +229,31 @@ impl Pool {
         })
     }
 
-    async fn open(&self) -> io::Result<SendRequest<Body>> {
+    async fn open(&self) -> io::Result<Stream> {
         match &self.host {
-            Host::Unix(path) => handshake(UnixStream::connect(path).await?).await,
+            Host::Unix(path) => Ok(Either::Left(UnixStream::connect(path).await?)),
             Host::Tcp { host, port } => {
                 let tcp = TcpStream::connect((host.as_str(), *port)).await?;
                 // Requests are small and whole; waiting to fill a packet only delays them.
                 tcp.set_nodelay(true)?;
-                match &self.tls {
-                    None => handshake(tcp).await,
-                    Some(tls) => handshake(tls.connect(tcp).await?).await,
-                }
+                Ok(Either::Right(match &self.tls {
+                    None => Either::Left(tcp),
+                    Some(tls) => Either::Right(Box::new(tls.connect(tcp).await?)),
+                }))
             }
         }
     }
 }
 
-async fn handshake<S>(stream: S) -> io::Result<SendRequest<Body>>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
-    let (sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(io::Error::other)?;
-    // Ends when its sender is dropped or the engine closes; what broke it is told to whoever waits for an answer.
-    tokio::spawn(connection);
-    Ok(sender)
+/// Speaks until the engine closes, nobody sends any more, or it is told to stop.
+async fn speak(mut speaking: Speaking, stop: oneshot::Receiver<()>) -> Option<Speaking> {
+    // What breaks it is told to whoever waits for an answer.
+    tokio::select! {
+        _ended = &mut speaking => return None,
+        told = stop => if told.is_ok() { return Some(speaking) },
+    }
+    let _ended = speaking.await;
+    None
 }
 
 /// The newest API version that the engine and bollard both know.

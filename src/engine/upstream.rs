@@ -1,15 +1,18 @@
 //! Answers of the engine that go on: each has a connection of its own, which is closed when nobody reads on.
 
+use std::fmt::Display;
+
 use bollard::errors::Error as Theirs;
 use bollard::{BollardRequest, body_full};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, Limited};
-use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Response, Uri, Version};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::plain::Plain;
 use super::transport::{Connection, Pool};
 use super::{Engine, Error};
 
@@ -72,9 +75,16 @@ impl Question {
 }
 
 /// What the engine sends, as it comes. Dropped, it closes the connection.
-pub(super) struct Upstream {
-    body: Incoming,
-    _connection: Connection,
+pub(super) enum Upstream {
+    /// In chunks, or of a known length.
+    Framed {
+        /// What is read.
+        body: Incoming,
+        /// What it comes on; none once all has come.
+        _connection: Option<Connection>,
+    },
+    /// To the end of the connection.
+    Plain(Plain),
 }
 
 impl Upstream {
@@ -84,13 +94,20 @@ impl Upstream {
     ///
     /// [`Error::Broken`] where the connection breaks.
     pub(super) async fn chunk(&mut self) -> Option<Result<Bytes, Error>> {
+        let broken = |error: &dyn Display| {
+            Error::Broken(format!("the connection to the engine broke: {error}"))
+        };
+        let body = match self {
+            Self::Framed { body, .. } => body,
+            Self::Plain(plain) => {
+                let chunk = plain.chunk().await.transpose()?;
+                return Some(chunk.map_err(|error| broken(&error)));
+            }
+        };
         loop {
-            let frame = match self.body.frame().await? {
+            let frame = match body.frame().await? {
                 Ok(frame) => frame,
-                Err(error) => {
-                    let why = format!("the connection to the engine broke: {error}");
-                    return Some(Err(Error::Broken(why)));
-                }
+                Err(error) => return Some(Err(broken(&error))),
             };
             // Trailers are not for us.
             if let Ok(data) = frame.into_data()
@@ -156,10 +173,28 @@ async fn open(pool: &Pool, question: Question) -> Result<Upstream, Theirs> {
     if !response.status().is_success() {
         return Err(refused(response).await);
     }
-    Ok(Upstream {
-        body: response.into_body(),
-        _connection: connection,
+    if !is_to_the_end(&response) {
+        return Ok(Upstream::Framed {
+            body: response.into_body(),
+            _connection: Some(connection),
+        });
+    }
+    Ok(match connection.take(response.into_body()).await {
+        Ok((read, stream)) => Upstream::Plain(Plain::new(read, stream)),
+        Err(body) => Upstream::Framed {
+            body,
+            _connection: None,
+        },
     })
+}
+
+/// Whether the end of this answer is the end of its connection.
+fn is_to_the_end(response: &Response<Incoming>) -> bool {
+    let headers = response.headers();
+    let is_framed = [CONTENT_LENGTH, TRANSFER_ENCODING]
+        .iter()
+        .any(|name| headers.contains_key(name));
+    !response.body().is_end_stream() && !is_framed
 }
 
 async fn refused(response: Response<Incoming>) -> Theirs {
