@@ -225,3 +225,58 @@ impl Gathering {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use futures_util::FutureExt;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::UnixStream;
+    use tokio::time::timeout;
+    use tokio_util::either::Either;
+
+    use super::{Plain, Source};
+
+    /// Lines that are sent one by one, as fast as they go.
+    const LINES: usize = 40_000;
+
+    /// What comes fast is gathered, what comes slowly is not waited for, and all of it comes once.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn all_comes_however_fast() {
+        let (mut theirs, ours) = UnixStream::pair().unwrap();
+        let mut plain = Plain::new(Bytes::from_static(b"begun "), Either::Left(ours));
+        let lines = (0..LINES).map(|number| format!("{number:099}\n"));
+        let expected = lines
+            .clone()
+            .fold("begun ".to_owned(), |all, line| all + &line);
+        let sender = tokio::spawn(async move {
+            for line in lines {
+                theirs.write_all(line.as_bytes()).await.unwrap();
+            }
+            theirs
+        });
+        let (mut came, mut was_gathering) = (Vec::new(), false);
+        while came.len() < expected.len() {
+            // One who does not wait to the end loses nothing.
+            let chunk = match plain.chunk().now_or_never() {
+                Some(chunk) => chunk,
+                None => plain.chunk().await,
+            };
+            came.extend_from_slice(&chunk.unwrap().unwrap());
+            was_gathering |= matches!(plain.source, Source::Gathering(_));
+        }
+        assert!(came == expected.as_bytes());
+        assert!(was_gathering);
+
+        let nothing = timeout(Duration::from_millis(100), plain.chunk()).await;
+        assert!(nothing.is_err());
+        assert!(matches!(plain.source, Source::Woken(_)));
+        let mut theirs = sender.await.unwrap();
+        theirs.write_all(b"more").await.unwrap();
+        assert_eq!(plain.chunk().await.unwrap().unwrap(), "more");
+        drop(theirs);
+        assert_eq!(plain.chunk().await.unwrap(), None);
+    }
+}
