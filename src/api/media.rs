@@ -24,11 +24,13 @@ pub(super) enum Media {
 }
 
 impl Media {
-    /// The form that a request's `Accept` names; server-sent events where it names both.
+    /// The form that a request's `Accept` names: of both the one with the greater weight, and server-sent events where
+    /// neither has it.
     pub(super) fn asked_by(request: &HeaderMap) -> Self {
-        if accepts(request, EVENT_STREAM) {
+        let (events, lines) = (weight(request, EVENT_STREAM), weight(request, NDJSON));
+        if events > 0.0 && events >= lines {
             Self::EventStream
-        } else if accepts(request, NDJSON) {
+        } else if lines > 0.0 {
             Self::Ndjson
         } else {
             Self::Plain
@@ -38,21 +40,25 @@ impl Media {
 
 /// Whether the caller asks for this media type: names it, and not with a weight of nothing.
 pub(super) fn accepts(request: &HeaderMap, media_type: &str) -> bool {
-    request
+    weight(request, media_type) > 0.0
+}
+
+/// The weight with which the caller names this media type; nothing where it does not.
+fn weight(request: &HeaderMap, media_type: &str) -> f32 {
+    let ranges = request
         .get_all(ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            let named = parts
-                .next()
-                .is_some_and(|kind| kind.eq_ignore_ascii_case(media_type));
-            let refused = parts
-                .filter_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
-                .any(|weight| weight.parse::<f32>().is_ok_and(|weight| weight <= 0.0));
-            named && !refused
-        })
+        .flat_map(|value| value.split(','));
+    let weights = ranges.filter_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_named = parts.next()?.eq_ignore_ascii_case(media_type);
+        let weight = parts
+            .filter_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
+            .find_map(|weight| weight.parse::<f32>().ok());
+        is_named.then(|| weight.unwrap_or(1.0))
+    });
+    weights.fold(0.0, f32::max)
 }
 
 #[cfg(test)]
@@ -91,6 +97,15 @@ mod tests {
             ),
             ("text/event-stream;q=0, application/x-ndjson", Media::Ndjson),
             ("text/event-stream; Q=0.0", Media::Plain),
+            (
+                "text/event-stream;q=0.5, application/x-ndjson",
+                Media::Ndjson,
+            ),
+            (
+                "text/event-stream;q=0.5, application/x-ndjson;q=0.4",
+                Media::EventStream,
+            ),
+            ("application/x-ndjson;q=NaN", Media::Plain),
         ] {
             let headers = HeaderMap::from_iter([(ACCEPT, accept.parse().unwrap())]);
             assert_eq!(Media::asked_by(&headers), expected, "{accept}");
