@@ -124,31 +124,31 @@ impl fmt::Display for Unreached {
     }
 }
 
-impl fmt::Display for Seen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Seen {
+    /// What a container is instead of what was waited for.
+    pub(super) fn instead_of(&self, until: Until) -> String {
         let phase = match self {
             Self::Phase(phase) => phase,
-            Self::Gone => return f.write_str("it is gone"),
-            Self::Failed(why) => return write!(f, "the engine does not say how it is: {why}"),
+            Self::Gone => return "it is gone".to_owned(),
+            Self::Failed(why) => return format!("the engine does not say how it is: {why}"),
         };
+        let is_about_health = until == Until::Healthy;
         match (phase.state, phase.exit_code, &phase.health) {
-            (State::Removing, ..) => f.write_str("it is gone"),
-            (State::Exited, Some(code), _) => write!(f, "exited with code {code}"),
+            (State::Removing, ..) => "it is gone".to_owned(),
+            (State::Exited, Some(code), _) => format!("exited with code {code}"),
             (State::Restarting, Some(code), _) => {
-                write!(f, "exited with code {code} and is restarting")
+                format!("exited with code {code} and is restarting")
             }
-            (State::Running, _, Some(health)) => {
-                write!(f, "it is running, and its health check says {health}")
+            (State::Running, _, Some(health)) if is_about_health => {
+                format!("it is running, and its health check says {health}")
             }
-            (State::Running, _, None) if !phase.is_checked => {
-                f.write_str("it is running, and has no health check")
+            (State::Running, _, None) if is_about_health && !phase.is_checked => {
+                "it is running, and has no health check".to_owned()
             }
-            (state, ..) => write!(f, "it is {state}"),
+            (state, ..) => format!("it is {state}"),
         }
     }
-}
 
-impl Seen {
     pub(super) fn verdict(&self, until: Until) -> Verdict {
         let phase = match self {
             Self::Phase(phase) => phase,
@@ -225,7 +225,7 @@ impl Gateway {
             container: name.clone(),
             until,
             after,
-            why: Some(seen.to_string()),
+            why: Some(seen.instead_of(until)),
         };
         // Debug form: the engine's words may be in it.
         tracing::info!(request_id = %caller.request_id, missed = ?missed.to_string(), "waited in vain");

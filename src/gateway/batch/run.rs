@@ -245,7 +245,7 @@ impl Gateway {
             container: name.clone(),
             until,
             after,
-            why: may_know.then(|| seen.to_string()),
+            why: may_know.then(|| seen.instead_of(until)),
         }))
     }
 }
