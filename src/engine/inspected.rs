@@ -48,7 +48,7 @@ impl Inspected {
         self.state == State::Removing
     }
 
-    /// Whether it has processes.
+    /// Whether it is between its start and its end, frozen or not.
     pub(super) const fn is_up(&self) -> bool {
         matches!(self.state, State::Running | State::Paused | State::Stopping)
     }
@@ -58,12 +58,9 @@ impl Inspected {
         self.response.state.as_ref()?.started_at.clone()
     }
 
-    /// Whether programs can be in it, frozen or not.
-    pub(super) fn has_processes(&self) -> bool {
-        matches!(
-            self.state,
-            State::Running | State::Paused | State::Restarting | State::Stopping
-        )
+    /// Whether programs can be in it: also where the engine is starting it anew, and has not said so yet.
+    pub(super) fn can_have_processes(&self) -> bool {
+        self.is_up() || self.state == State::Restarting
     }
 
     /// The user as whom its programs run, as its image or its maker says; `None` for root.
@@ -71,11 +68,6 @@ impl Inspected {
         let config = self.response.config.as_ref()?;
         let user = config.user.as_deref()?;
         (!user.is_empty()).then_some(user)
-    }
-
-    /// Whether its processes are there, frozen ones too.
-    pub(super) const fn is_running(&self) -> bool {
-        matches!(self.state, State::Running | State::Paused)
     }
 
     /// Whether it prints to a terminal. Then all that it prints is one stream, and comes as it is.

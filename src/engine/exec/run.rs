@@ -92,7 +92,7 @@ impl Engine {
 
 /// What came of a program that the engine did not run: nothing, where the container does not run either.
 fn not_run(found: &Inspected, refused: Error) -> Result<Ran, Error> {
-    if found.has_processes() {
+    if found.can_have_processes() {
         Err(refused)
     } else {
         Ok(Ran::NotRunning)

@@ -149,7 +149,7 @@ impl Engine {
             return false;
         }
         // A container that has stopped has taken all with it.
-        !matches!(self.inspect(&found.id).await, Ok(now) if !now.has_processes())
+        !matches!(self.inspect(&found.id).await, Ok(now) if !now.can_have_processes())
     }
 
     /// Ends what has the marker, where it is not known what came of its start.

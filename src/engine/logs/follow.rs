@@ -100,7 +100,7 @@ impl Container {
         Self {
             id: found.id.clone(),
             started_at: found.started_at().map(ToOwned::to_owned),
-            is_still: !found.is_running(),
+            is_still: !found.is_up(),
         }
     }
 }
@@ -112,7 +112,7 @@ impl Engine {
         Ok(Reading {
             upstream,
             demux: Demux::new(found.is_terminal(), read.needs_times()),
-            is_open: read.follow && found.is_running(),
+            is_open: read.follow && found.is_up(),
             known: None,
             rest: Bytes::new(),
             end: None,
@@ -342,7 +342,7 @@ impl Logs {
             return started_at.is_some();
         }
         // A still one has told all, unless it ran in between.
-        found.is_running() || !known.is_still || started_at != known.started_at.as_deref()
+        found.is_up() || !known.is_still || started_at != known.started_at.as_deref()
     }
 
     async fn reopen(&mut self, found: &Inspected, is_broken: bool) -> Result<(), Error> {
