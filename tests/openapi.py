@@ -2,7 +2,7 @@
 
 As a program it checks the document that it is given the name of: that it is OpenAPI 3.1, and that its examples are as
 its schemas say. With a second name, of the answers that were seen, it checks instead that each row has given each of its
-good ones. schemathesis loads it for `before_call`, `after_call` and `refusals`.
+good ones. schemathesis loads it for its hooks and checks.
 """
 
 import collections
@@ -80,6 +80,17 @@ def good_forms(operation):
 
 
 @schemathesis.hook
+def before_load_schema(_context, raw_schema):
+    """Takes away what schemathesis misunderstands: the schema of a whole stream of events for that of each; see `live`."""
+    for methods in raw_schema["paths"].values():
+        for operation in methods.values():
+            for response in operation["responses"].values():
+                stream = response.get("content", {}).get("text/event-stream")
+                if stream:
+                    stream["schema"] = {}
+
+
+@schemathesis.hook
 def before_call(_context, case, _kwargs):
     """Sees to it that not only refusals are seen, and that nothing is waited for long."""
     if row(case) in WAITING and is_right(case):
@@ -105,7 +116,8 @@ def after_call(_context, case, response):
     """Remembers that this row has given this answer."""
     if SEEN:
         with open(SEEN, "a", encoding="utf-8") as file:
-            kind = response.headers["content-type"][0].split(";")[0]
+            # 304 has none.
+            kind = response.headers.get("content-type", ["-"])[0].split(";")[0]
             print(row(case), response.status_code, kind, file=file)
 
 
@@ -122,6 +134,25 @@ def refusals(_context, response, case):
     form = forms.get(response.status_code)
     if form is None or not form.fullmatch(error):
         raise AssertionError(f"{response.status_code} with a healthy engine: {error}")
+
+
+@schemathesis.check
+def live(_context, response, case):
+    """What happens is told as the document says, and there is always something to tell."""
+    if row(case) != "followEvents" or response.status_code != 200:
+        return
+    document = case.operation.schema.raw_schema
+    resource = Resource.from_contents(document, default_specification=DRAFT202012)
+    validator = Draft202012Validator(
+        {"$ref": f"{DOCUMENT}#/components/schemas/LiveEvent"},
+        registry=Registry().with_resource(DOCUMENT, resource),
+        format_checker=Draft202012Validator.FORMAT_CHECKER,
+    )
+    told = [line[len("data: "):] for line in response.text.splitlines() if line.startswith("data: ")]
+    if not told:
+        raise AssertionError(f"nothing is told: {response.text}")
+    for text in told:
+        validator.validate(json.loads(text))
 
 
 def examples(value, path=""):
