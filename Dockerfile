@@ -18,7 +18,7 @@ ENV RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-re
 # The dependencies on their own, with empty sources: this layer is built again only when Cargo.toml or Cargo.lock change.
 # (The benchmarks are not built, but Cargo wants every file that Cargo.toml names to exist.)
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src benches && touch src/lib.rs benches/numbers.rs benches/actions.rs benches/decision.rs && echo 'fn main() {}' > src/main.rs \
+RUN mkdir src benches && touch src/lib.rs benches/numbers.rs benches/actions.rs benches/mirror.rs benches/decision.rs && echo 'fn main() {}' > src/main.rs \
     && cargo build --release --locked --target "$(rustc --print host-tuple)"
 
 # Cargo compares times: without the touch, sources older than the empty ones would count as built.

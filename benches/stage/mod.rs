@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// An image with a shell; `tests/engine` makes it.
 const IMAGE: &str = "busybox:latest";
+/// A label that tells which run of `benches/run` a container is from.
+const LABEL: &str = "relayer-controller.bench";
 /// A program that stops at once when it is told to.
 pub(crate) const PROGRAM: &str = "trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done";
 
@@ -23,7 +25,12 @@ pub(crate) fn row(what: &str, measured: &str, reach: &str) {
 /// The resident memory of an idle gateway, in bytes.
 pub(crate) fn resident(gateway: &Gateway) -> u64 {
     thread::sleep(Duration::from_secs(1));
-    let status = fs::read_to_string(format!("/proc/{}/status", gateway.child.id())).unwrap();
+    resident_of(gateway.child.id())
+}
+
+/// The resident memory of a process, in bytes.
+pub(crate) fn resident_of(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let resident = status
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))
@@ -109,21 +116,14 @@ impl Stage {
         let prefix = format!("rcb-{}-{count}-", std::process::id());
         let folder = env::temp_dir().join(&prefix);
         fs::create_dir(&folder).unwrap();
-        let stage = Self {
+        let mut stage = Self {
             engine: engine.to_owned(),
             prefix,
             folder,
-            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            names: Vec::new(),
         };
+        stage.create(names, script);
         for name in names {
-            let body = format!(
-                r#"{{"Image":"{IMAGE}","Cmd":["/bin/sh","-c","{script}"],"HostConfig":{{"NetworkMode":"none"}}}}"#
-            );
-            stage.ask(
-                "POST",
-                &format!("/containers/create?name={}{name}", stage.prefix),
-                &body,
-            );
             stage.ask(
                 "POST",
                 &format!("/containers/{}{name}/start", stage.prefix),
@@ -131,6 +131,23 @@ impl Stage {
             );
         }
         stage
+    }
+
+    /// More containers, which are not started.
+    pub(crate) fn create(&mut self, names: &[&str], script: &str) {
+        let run = env::var("RELAYER_BENCH_RUN").unwrap_or_default();
+        let body = format!(
+            r#"{{"Image":"{IMAGE}","Cmd":["/bin/sh","-c","{script}"],"Labels":{{"{LABEL}":"{run}"}},"HostConfig":{{"NetworkMode":"none"}}}}"#
+        );
+        self.names
+            .extend(names.iter().map(|name| (*name).to_owned()));
+        at_once(names, |name| {
+            self.ask(
+                "POST",
+                &format!("/containers/create?name={}{name}", self.prefix),
+                &body,
+            );
+        });
     }
 
     pub(crate) fn ask(&self, method: &str, path: &str, body: &str) {
@@ -148,15 +165,29 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        for name in &self.names {
-            self.ask(
-                "DELETE",
-                &format!("/containers/{}{name}?force=1", self.prefix),
-                "",
+        // One that was never made does not keep the others: `benches/run` looks after all of them once more.
+        at_once(&self.names, |name| {
+            let request = format!(
+                "DELETE /v1.41/containers/{}{name}?force=1 HTTP/1.1\r\nHost: x\r\n\r\n",
+                self.prefix
             );
-        }
+            let mut stream = UnixStream::connect(&self.engine).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            read_answer(&mut stream);
+        });
         fs::remove_dir_all(&self.folder).unwrap();
     }
+}
+
+/// Does the same with each, a few at a time.
+fn at_once<T: Sync>(all: &[T], act: impl Fn(&T) + Sync) {
+    const HANDS: usize = 4;
+    let (act, share) = (&act, all.len().div_ceil(HANDS).max(1));
+    thread::scope(|scope| {
+        for some in all.chunks(share) {
+            scope.spawn(move || some.iter().for_each(act));
+        }
+    });
 }
 
 /// A running gateway that has answered once.
@@ -202,8 +233,10 @@ impl Gateway {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let gateway = Self { child, address };
+        let mut gateway = Self { child, address };
         while !ready(address) {
+            let ended = gateway.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the gateway has ended: {ended:?}");
             thread::sleep(Duration::from_micros(200));
         }
         gateway

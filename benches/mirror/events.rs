@@ -1,0 +1,265 @@
+//! `GET /events`: how long a change takes to its readers, and what a reader costs in memory.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::net::{Shutdown, shutdown};
+use serde_json::Value;
+
+use crate::stage::{Gateway, Stage, get, resident};
+use crate::wire::{Answer, Lines};
+
+/// How long a change may take until it counts as lost.
+const LOST: Duration = Duration::from_secs(5);
+
+/// What one kind of change took, each time.
+#[derive(Default)]
+pub(crate) struct Latency {
+    /// From the call that caused it to a reader of the engine's own events.
+    pub(crate) to_engine_reader: Vec<Duration>,
+    /// From the call to a reader of ours.
+    pub(crate) to_our_reader: Vec<Duration>,
+    /// From the time that the engine gives for it to a reader of ours.
+    pub(crate) from_change: Vec<Duration>,
+}
+
+/// A container that runs is killed and started again so many times: what the kills took, and what the starts did.
+pub(crate) fn latency(
+    gateway: &Gateway,
+    stage: &Stage,
+    name: &str,
+    rounds: usize,
+) -> Result<[Latency; 2], String> {
+    let full = format!("{}{name}", stage.prefix);
+    let ours = our_reader(gateway, name)?;
+    let theirs = engine_reader(stage, &full)?;
+    let mut measured = [Latency::default(), Latency::default()];
+    for _ in 0..rounds {
+        for (latency, act) in measured.iter_mut().zip(["kill", "start"]) {
+            let begun = SystemTime::now();
+            stage.ask("POST", &format!("/containers/{full}/{act}"), "");
+            let lost = |why| format!("no event of a {act}: {why}");
+            let engine = theirs.wait(act == "start").map_err(lost)?;
+            let gateway = ours.wait(act == "start").map_err(lost)?;
+            latency.to_engine_reader.push(since(begun, engine.heard));
+            latency.to_our_reader.push(since(begun, gateway.heard));
+            latency
+                .from_change
+                .push(since(engine.happened, gateway.heard));
+        }
+    }
+    Ok(measured)
+}
+
+/// What so many readers at once leave resident, after a change that all of them have heard of.
+pub(crate) fn memory(
+    gateway: &Gateway,
+    stage: &Stage,
+    name: &str,
+    counts: &[usize],
+) -> Result<Vec<(usize, u64)>, String> {
+    let mut feeds = Vec::new();
+    let mut measured = Vec::new();
+    for count in counts {
+        while feeds.len() < *count {
+            let connected = our_feed(gateway).and_then(|mut feed| {
+                feed.data()?;
+                Ok(feed)
+            });
+            feeds.push(connected.map_err(|why| format!("reader {}: {why}", feeds.len() + 1))?);
+        }
+        for act in ["pause", "unpause"] {
+            let path = format!("/containers/{}{name}/{act}", stage.prefix);
+            stage.ask("POST", &path, "");
+            for feed in &mut feeds {
+                feed.data()?;
+            }
+        }
+        measured.push((*count, resident(gateway)));
+    }
+    Ok(measured)
+}
+
+/// A stream of lines over HTTP.
+struct Feed<S> {
+    stream: S,
+    answer: Answer,
+    lines: Lines,
+}
+
+impl<S: Read + Write> Feed<S> {
+    fn open(mut stream: S, request: &str) -> Result<Self, String> {
+        stream.write_all(request.as_bytes()).map_err(text)?;
+        let mut feed = Self {
+            stream,
+            answer: Answer::new(),
+            lines: Lines::default(),
+        };
+        while feed.answer.status == 0 {
+            feed.read()?;
+        }
+        match feed.answer.status {
+            200 => Ok(feed),
+            status => Err(format!("HTTP {status}")),
+        }
+    }
+
+    /// Waits for the next line.
+    fn line(&mut self) -> Result<String, String> {
+        loop {
+            if let Some(line) = self.lines.next() {
+                return Ok(line);
+            }
+            self.read()?;
+        }
+    }
+
+    /// Waits for the next line of data in a stream of server-sent events.
+    fn data(&mut self) -> Result<Value, String> {
+        loop {
+            if let Some(data) = self.line()?.strip_prefix("data:") {
+                return serde_json::from_str(data).map_err(text);
+            }
+        }
+    }
+
+    fn read(&mut self) -> Result<(), String> {
+        let mut buffer = [0; 16 * 1024];
+        let length = self.stream.read(&mut buffer).map_err(text)?;
+        let Some(came @ [_, ..]) = buffer.get(..length) else {
+            return Err("the stream has ended".to_owned());
+        };
+        self.answer.take(came, |piece| self.lines.add(piece))
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "errors are given to it as they come"
+)]
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}
+
+fn our_feed(gateway: &Gateway) -> Result<Feed<TcpStream>, String> {
+    let stream = TcpStream::connect(gateway.address).map_err(text)?;
+    stream.set_read_timeout(Some(LOST)).map_err(text)?;
+    Feed::open(stream, &get("/events"))
+}
+
+/// A change as a reader heard of it.
+struct Told {
+    is_running: bool,
+    heard: SystemTime,
+    /// By what tells of it; the time of hearing where that does not say.
+    happened: SystemTime,
+}
+
+/// A reader of events, on a thread of its own until it is dropped.
+struct Reader {
+    told: Receiver<Told>,
+    stream: OwnedFd,
+    reading: Option<JoinHandle<()>>,
+}
+
+impl Reader {
+    fn of<S: Read + Write + Send + 'static>(
+        mut feed: Feed<S>,
+        stream: OwnedFd,
+        next: impl Fn(&mut Feed<S>) -> Result<Option<Told>, String> + Send + 'static,
+    ) -> Self {
+        let (tell, told) = channel();
+        let reading = thread::spawn(move || {
+            // A stream that ends is noticed by who waits for what it tells.
+            while let Ok(heard) = next(&mut feed) {
+                if heard.is_some_and(|heard| tell.send(heard).is_err()) {
+                    return;
+                }
+            }
+        });
+        Self {
+            told,
+            stream,
+            reading: Some(reading),
+        }
+    }
+
+    /// Waits for a change to this state. One to the other was about what happened before.
+    fn wait(&self, is_running: bool) -> Result<Told, &'static str> {
+        let end = Instant::now() + LOST;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.told.recv_timeout(left) {
+                Ok(told) if told.is_running == is_running => return Ok(told),
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => return Err("none came in five seconds"),
+                Err(RecvTimeoutError::Disconnected) => return Err("the stream has ended"),
+            }
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let _ended_already = shutdown(&self.stream, Shutdown::Both);
+        let _ended = self.reading.take().map(JoinHandle::join);
+    }
+}
+
+/// Of `GET /events`, behind the snapshot.
+fn our_reader(gateway: &Gateway, name: &str) -> Result<Reader, String> {
+    let mut feed = our_feed(gateway)?;
+    feed.data()?;
+    feed.stream.set_read_timeout(None).map_err(text)?;
+    let stream = feed.stream.try_clone().map_err(text)?;
+    let name = name.to_owned();
+    Ok(Reader::of(feed, stream.into(), move |feed| {
+        let event = feed.data()?;
+        let heard = SystemTime::now();
+        let is_running = event.get("running").and_then(Value::as_bool);
+        let is_running =
+            is_running.filter(|_| event.get("container") == Some(&name.clone().into()));
+        Ok(is_running.map(|is_running| Told {
+            is_running,
+            heard,
+            happened: heard,
+        }))
+    }))
+}
+
+/// Of the engine's own events.
+fn engine_reader(stage: &Stage, full: &str) -> Result<Reader, String> {
+    let stream = UnixStream::connect(&stage.engine).map_err(text)?;
+    let feed = Feed::open(stream, &get("/v1.41/events"))?;
+    let stream = feed.stream.try_clone().map_err(text)?;
+    let full = Value::from(full);
+    Ok(Reader::of(feed, stream.into(), move |feed| {
+        let line = feed.line()?;
+        let heard = SystemTime::now();
+        let event: Value = serde_json::from_str(&line).map_err(text)?;
+        if event.pointer("/Actor/Attributes/name") != Some(&full) {
+            return Ok(None);
+        }
+        let is_running = match event.get("Action").and_then(Value::as_str) {
+            Some("start") => true,
+            Some("die") => false,
+            Some(_) | None => return Ok(None),
+        };
+        let nanoseconds = event.get("timeNano").and_then(Value::as_u64);
+        let nanoseconds = nanoseconds.ok_or("an event without a time")?;
+        Ok(Some(Told {
+            is_running,
+            heard,
+            happened: SystemTime::UNIX_EPOCH + Duration::from_nanos(nanoseconds),
+        }))
+    }))
+}
+
+fn since(begun: SystemTime, ended: SystemTime) -> Duration {
+    ended.duration_since(begun).unwrap_or_default()
+}

@@ -1,0 +1,402 @@
+//! The four that are asked, and what came of asking them about so many containers.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::Plan;
+use crate::bare::Bare;
+use crate::daemon::Daemon;
+use crate::load::{self, Asked, Place, Tally};
+use crate::original::Original;
+use crate::stage::{Gateway, Stage, get, resident, resident_of};
+
+/// How many clients poll at once.
+pub(crate) const CLIENTS: u32 = 100;
+
+/// The numbers of connections at once.
+pub(crate) const CONNECTIONS: [usize; 3] = [1, 8, 64];
+
+const LIST: &str = "/containers";
+
+/// Who is asked.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Side {
+    Gateway,
+    Bare,
+    Engine,
+    Original,
+}
+
+impl Side {
+    pub(crate) const ALL: [Self; 4] = [Self::Gateway, Self::Bare, Self::Engine, Self::Original];
+}
+
+/// What each of them has come to, or why one has not.
+pub(crate) type Outcomes<T> = Vec<(Side, Result<T, String>)>;
+
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Wanted {
+    Status,
+    List,
+}
+
+/// What one of them did when it was asked over so many connections.
+pub(crate) struct Cell {
+    /// Answers a second, the median of the rounds.
+    pub(crate) rate: f64,
+    /// What each answer took, of all rounds.
+    pub(crate) took: Vec<Duration>,
+}
+
+/// All four, asked the same; or why there is no answer.
+pub(crate) struct Line {
+    pub(crate) wanted: Wanted,
+    pub(crate) connections: usize,
+    pub(crate) cells: Outcomes<Cell>,
+}
+
+/// Processor time of the engine while clients poll, in percent of one processor.
+pub(crate) struct Polled {
+    pub(crate) share: f64,
+    /// The share of the requests that was answered.
+    pub(crate) answered: f64,
+}
+
+/// All that was measured with one number of containers.
+pub(crate) struct Size {
+    pub(crate) containers: usize,
+    pub(crate) lines: Vec<Line>,
+    /// Resident memory in bytes, before the load and after it.
+    pub(crate) memory: (u64, u64),
+    pub(crate) original_memory: Result<u64, String>,
+    pub(crate) idle: Result<f64, String>,
+    pub(crate) polled: Outcomes<Polled>,
+}
+
+/// The four before the same containers.
+pub(crate) struct Field<'a> {
+    gateway: &'a Gateway,
+    containers: usize,
+    _bare: Bare,
+    original: Result<Original, String>,
+    sides: Outcomes<Entrant>,
+    memory: u64,
+}
+
+/// Where one of them listens and what it is asked.
+#[derive(Clone)]
+struct Entrant {
+    place: Place,
+    status: Asked,
+    list: Asked,
+}
+
+impl<'a> Field<'a> {
+    pub(crate) fn new(
+        gateway: &'a Gateway,
+        stage: &Stage,
+        python: &Result<PathBuf, String>,
+        names: &[String],
+    ) -> Self {
+        wait_until_ready(gateway);
+        let memory = resident(gateway);
+        let ours = Place::Tcp(gateway.address);
+        let status = format!("/container/{}/status", names.first().unwrap());
+        let answers = [&*status, LIST].map(|path| (path, answer(&ours, path)));
+        let (_, list) = answers.last().unwrap();
+        let listed = String::from_utf8_lossy(list)
+            .matches("\"container\":")
+            .count();
+        assert_eq!(listed, names.len(), "the list is not of all containers");
+        let bare = Bare::start(&stage.folder, &answers);
+        let python = python.as_ref().map_err(Clone::clone);
+        let original = python.and_then(|python| Original::start(python, stage, names));
+
+        let tcp = |address| {
+            let place = Place::Tcp(address);
+            let [status, list] = [&*status, LIST].map(|path| asked(&place, path));
+            let (status, list) = (status?, list?);
+            Ok(Entrant {
+                place,
+                status,
+                list,
+            })
+        };
+        // What the engine says of a container that runs is now and then a second later, and as much longer.
+        let engine = |path: String| Asked {
+            request: get(&format!("/v1.41{path}")),
+            length: None,
+        };
+        let first = format!("{}{}", stage.prefix, names.first().unwrap());
+        let sides = vec![
+            (Side::Gateway, tcp(gateway.address)),
+            (Side::Bare, tcp(bare.address)),
+            (
+                Side::Engine,
+                Ok(Entrant {
+                    place: Place::Unix(stage.engine.clone()),
+                    status: engine(format!("/containers/{first}/json")),
+                    list: engine("/containers/json?all=1".to_owned()),
+                }),
+            ),
+            (
+                Side::Original,
+                original
+                    .as_ref()
+                    .map_err(Clone::clone)
+                    .and_then(|original| tcp(original.address)),
+            ),
+        ];
+        Self {
+            gateway,
+            containers: names.len(),
+            _bare: bare,
+            original,
+            sides,
+            memory,
+        }
+    }
+
+    pub(crate) fn measure(&mut self, plan: &Plan, daemon: Result<&Daemon, &String>) -> Size {
+        let mut lines = Vec::new();
+        for wanted in [Wanted::Status, Wanted::List] {
+            for connections in CONNECTIONS {
+                lines.push(self.line(plan, wanted, connections, daemon));
+            }
+        }
+        let memory = (self.memory, resident(self.gateway));
+        let original_memory = self
+            .original
+            .as_ref()
+            .map(|original| resident_of(original.process()))
+            .map_err(Clone::clone);
+        let (idle, polled) = self.polled(plan, daemon);
+        Size {
+            containers: self.containers,
+            lines,
+            memory,
+            original_memory,
+            idle,
+            polled,
+        }
+    }
+
+    fn line(
+        &mut self,
+        plan: &Plan,
+        wanted: Wanted,
+        connections: usize,
+        daemon: Result<&Daemon, &String>,
+    ) -> Line {
+        let mut rounds: Vec<_> = self
+            .sides
+            .iter()
+            .map(|(side, _)| Rounds::of(*side))
+            .collect();
+        for _ in 0..plan.rounds {
+            for (number, rounds) in rounds.iter_mut().enumerate() {
+                if rounds.are_over {
+                    continue;
+                }
+                let (_, entrant) = self.sides.get(number).unwrap();
+                let tally = entrant.as_ref().map_err(Clone::clone).and_then(|entrant| {
+                    let asked = match wanted {
+                        Wanted::Status => &entrant.status,
+                        Wanted::List => &entrant.list,
+                    };
+                    load::press(&entrant.place, asked, connections, plan.limits)
+                });
+                let is_left_busy = tally.as_ref().is_ok_and(|tally| tally.given_up > 0);
+                rounds.add(tally, plan);
+                if is_left_busy {
+                    self.calm(daemon);
+                }
+            }
+        }
+        let cells = rounds.into_iter().map(|rounds| rounds.end(plan));
+        Line {
+            wanted,
+            connections,
+            cells: cells.collect(),
+        }
+    }
+
+    /// What was given up would go on: the original would ask the engine for it while others are measured.
+    fn calm(&mut self, daemon: Result<&Daemon, &String>) {
+        if let Ok(original) = &mut self.original {
+            original.again().unwrap();
+        }
+        match daemon {
+            Ok(daemon) => daemon.settle(),
+            Err(_) => thread::sleep(Duration::from_secs(2)),
+        }
+    }
+
+    /// The engine's processor time: idle, and while clients poll one of the four. Idle and the gateway take turns.
+    fn polled(
+        &mut self,
+        plan: &Plan,
+        daemon: Result<&Daemon, &String>,
+    ) -> (Result<f64, String>, Outcomes<Polled>) {
+        const TURNS: u32 = 3;
+        let daemon = match daemon {
+            Ok(daemon) => daemon,
+            Err(why) => return (Err(why.clone()), Vec::new()),
+        };
+        daemon.settle();
+        let turn = plan.polling / 2;
+        let (mut idle, mut gateway) = (Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            idle.push(daemon.share(|| thread::sleep(turn)).0);
+            gateway.push(self.poll(Side::Gateway, daemon, turn));
+        }
+        let gateway: Result<Vec<_>, _> = gateway.into_iter().collect();
+        let gateway = gateway.map(|turns| Polled {
+            share: mean(turns.iter().map(|turn| turn.share)),
+            answered: mean(turns.iter().map(|turn| turn.answered)),
+        });
+        let mut polled = vec![(Side::Gateway, gateway)];
+        for side in [Side::Engine, Side::Original] {
+            polled.push((side, self.poll(side, daemon, plan.polling)));
+            self.calm(Ok(daemon));
+        }
+        (Ok(mean(idle.into_iter())), polled)
+    }
+
+    fn poll(&self, side: Side, daemon: &Daemon, lasting: Duration) -> Result<Polled, String> {
+        let mut sides = self.sides.iter();
+        let (_, entrant) = sides.find(|(one, _)| *one == side).unwrap();
+        let Entrant {
+            place,
+            status,
+            list,
+        } = entrant.clone()?;
+        let asked = [status, list];
+        let (share, answers) = daemon.share(|| load::poll(&place, &asked, CLIENTS, lasting));
+        let expected = lasting.as_secs_f64() * f64::from(CLIENTS) * 2.0;
+        let answers = f64::from(u32::try_from(answers?).unwrap());
+        Ok(Polled {
+            share,
+            answered: answers / expected,
+        })
+    }
+}
+
+/// The rounds of one side in one line of the table.
+struct Rounds {
+    side: Side,
+    rates: Vec<f64>,
+    took: Vec<Duration>,
+    failed: Option<String>,
+    /// It failed, or it is so slow that one round tells enough.
+    are_over: bool,
+}
+
+impl Rounds {
+    fn of(side: Side) -> Self {
+        Self {
+            side,
+            rates: Vec::new(),
+            took: Vec::new(),
+            failed: None,
+            are_over: false,
+        }
+    }
+
+    fn add(&mut self, tally: Result<Tally, String>, plan: &Plan) {
+        match tally {
+            Ok(tally) => {
+                let answers = u32::try_from(tally.took.len()).unwrap();
+                self.rates
+                    .push(f64::from(answers) / tally.lasted.as_secs_f64());
+                self.took.extend(tally.took);
+                self.are_over = tally.lasted > 3 * plan.limits.asking;
+            }
+            Err(why) => {
+                self.failed = Some(why);
+                self.are_over = true;
+            }
+        }
+    }
+
+    fn end(mut self, plan: &Plan) -> (Side, Result<Cell, String>) {
+        let outcome = match self.failed {
+            Some(why) => Err(why),
+            None if self.took.is_empty() => {
+                Err(format!("none in {} s", plan.limits.waiting.as_secs()))
+            }
+            None => {
+                self.rates.sort_unstable_by(f64::total_cmp);
+                self.took.sort_unstable();
+                Ok(Cell {
+                    rate: *self.rates.get(self.rates.len() / 2).unwrap(),
+                    took: self.took,
+                })
+            }
+        };
+        (self.side, outcome)
+    }
+}
+
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = u32::try_from(values.len()).unwrap();
+    values.sum::<f64>() / f64::from(count)
+}
+
+/// The gateway serves at once, and may still have to learn what is there.
+pub(crate) fn wait_until_ready(gateway: &Gateway) {
+    let begun = Instant::now();
+    let place = Place::Tcp(gateway.address);
+    loop {
+        let (status, whole) = load::fetch(&place, &get("/ready")).unwrap();
+        if status == 200 {
+            return;
+        }
+        let said = String::from_utf8_lossy(&whole);
+        assert!(begun.elapsed().as_secs() < 20, "not ready: {said}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A whole good answer, head and body.
+fn answer(place: &Place, path: &str) -> Vec<u8> {
+    let (status, whole) = load::fetch(place, &get(path)).unwrap();
+    assert_eq!(status, 200, "{path}");
+    whole
+}
+
+/// That path, where the answer has to be as long as it is now.
+fn asked(place: &Place, path: &str) -> Result<Asked, String> {
+    let request = get(path);
+    let (status, whole) = load::fetch(place, &request)?;
+    let head = whole.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+    match (status, head) {
+        (200, Some(head)) => Ok(Asked {
+            request,
+            length: Some(whole.len() - head - 4),
+        }),
+        (status, _) => Err(format!("HTTP {status}")),
+    }
+}
+
+/// What it was measured on, and when.
+pub(crate) fn setting(stage: &Stage) -> String {
+    let place = Place::Unix(stage.engine.clone());
+    let (_, whole) = load::fetch(&place, &get("/version")).unwrap();
+    let whole = String::from_utf8_lossy(&whole);
+    let version: Option<Value> = whole
+        .split_once("\r\n\r\n")
+        .and_then(|(_, body)| serde_json::from_str(body).ok());
+    let version = version.as_ref().and_then(|version| version.get("Version"));
+    let version = version
+        .and_then(Value::as_str)
+        .unwrap_or("of unknown version");
+    let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let date = OffsetDateTime::now_utc().date();
+    format!("Docker {version}, {processors} processors, {date}")
+}
