@@ -83,7 +83,7 @@ impl Plan {
                 asking: Duration::from_millis(100),
                 waiting: Duration::from_secs(1),
             },
-            polling: Duration::from_secs(1),
+            polling: Duration::from_secs(2),
             changes: 10,
             streams: &[0, 1000],
             plot: Path::new(env!("CARGO_TARGET_TMPDIR")).join("cost.svg"),

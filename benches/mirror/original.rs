@@ -33,7 +33,7 @@ pub(crate) fn python() -> Result<PathBuf, String> {
             .arg(&folder),
     )
     .map_err(|why| format!("no Python environment: {why}"))?;
-    let install = ["-m", "pip", "install", "--quiet", "docker"];
+    let install = ["-m", "pip", "install", "--quiet", "--retries=1", "docker"];
     succeeds(Command::new(&python).args(install))
         .map_err(|why| format!("no Docker SDK from PyPI: {why}"))?;
     has_sdk(&python).map(|()| python)

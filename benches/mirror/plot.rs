@@ -9,32 +9,29 @@ pub(crate) struct Panel {
     pub(crate) series: Vec<Vec<Option<f64>>>,
 }
 
-/// The names of the series, and the classes of their colours.
-const SERIES: [(&str, &str); 4] = [
-    ("relayer-controller", "ours"),
-    ("bare hyper server, same bytes", "bare"),
-    ("the engine's own socket", "engine"),
-    ("threaded Python, Docker SDK", "original"),
+/// The names of the series, their classes, and where they are in the legend. The first is drawn above the others.
+const SERIES: [(&str, &str, f64); 4] = [
+    ("relayer-controller", "ours", 36.0),
+    ("bare hyper server", "bare", 220.0),
+    ("the engine's own socket", "engine", 400.0),
+    ("threaded Python and Docker SDK", "original", 620.0),
 ];
 
 /// It brings its own ground, so that letters and ground always fit each other, whatever the page is like.
 const STYLE: &str = "\
     text{font:13px system-ui,sans-serif;fill:#1f2328}.title{font-size:17px;font-weight:600}.panel{font-weight:600}\
-    .small{font-size:12px;fill:#59636e}.ground{fill:#fff;stroke:#d1d9e0}.grid{stroke:#d1d9e0}\
-    path{fill:none;stroke-width:2.5}\
-    .ours{stroke:#0969da;fill:#0969da}.bare{stroke:#6e7781;fill:#6e7781}\
-    .engine{stroke:#1a7f37;fill:#1a7f37}.original{stroke:#cf222e;fill:#cf222e}path.bare{stroke-dasharray:6 4}\
-    path{fill:none!important}\
+    .small{font-size:12px;fill:#59636e}.ground{fill:#fff;stroke:#d1d9e0}\
+    path{fill:none;stroke:currentColor;stroke-width:2.5}circle,polygon{fill:currentColor}.grid{stroke:#d1d9e0;stroke-width:1}\
+    .ours{color:#0969da}.bare{color:#6e7781}.engine{color:#1a7f37}.original{color:#cf222e}.bare .line{stroke-dasharray:6 4}\
     @media(prefers-color-scheme:dark){text{fill:#f0f6fc}.small{fill:#9198a1}.ground{fill:#0d1117;stroke:#3d444d}\
-    .grid{stroke:#3d444d}.ours{stroke:#4493f8;fill:#4493f8}.bare{stroke:#9198a1;fill:#9198a1}\
-    .engine{stroke:#3fb950;fill:#3fb950}.original{stroke:#f85149;fill:#f85149}}";
+    .grid{stroke:#3d444d}.ours{color:#4493f8}.bare{color:#9198a1}.engine{color:#3fb950}.original{color:#f85149}}";
 
 const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 440.0;
 /// Of a panel's own field of points.
 const FIELD: (f64, f64) = (345.0, 240.0);
 /// Where the fields begin.
-const LEFT: [f64; 2] = [80.0, 520.0];
+const LEFT: [f64; 2] = [90.0, 530.0];
 const TOP: f64 = 105.0;
 
 /// Draws these panels over these numbers of containers; `setting` says what was measured where.
@@ -51,12 +48,11 @@ pub(crate) fn draw(numbers: &[usize], panels: &[Panel; 2], setting: &str) -> Str
     for (left, panel) in LEFT.iter().zip(panels) {
         draw_panel(&mut svg, *left, numbers, panel);
     }
-    for (number, (name, class)) in (0_u32..).zip(SERIES) {
-        let x = 36.0 + 215.0 * f64::from(number);
+    for (name, class, x) in SERIES {
         let y = HEIGHT - 22.0;
         writeln!(
             svg,
-            "<path class=\"{class}\" d=\"M{} {y}h24\"/>{}<text x=\"{}\" y=\"{}\">{name}</text>",
+            "<g class=\"{class}\"><path class=\"line\" d=\"M{} {y}h24\"/>{}</g><text x=\"{}\" y=\"{}\">{name}</text>",
             x - 12.0,
             marker(class, x, y),
             x + 18.0,
@@ -99,7 +95,7 @@ fn draw_panel(svg: &mut String, left: f64, numbers: &[usize], panel: &Panel) {
         let value = 10_f64.powf(decade);
         writeln!(
             svg,
-            "<path class=\"grid\" stroke-width=\"1\" style=\"stroke-width:1\" d=\"M{left} {:.1}h{width}\"/>\
+            "<path class=\"grid\" d=\"M{left} {:.1}h{width}\"/>\
              <text class=\"small\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
             y(value),
             left - 8.0,
@@ -123,7 +119,7 @@ fn draw_panel(svg: &mut String, left: f64, numbers: &[usize], panel: &Panel) {
         )
         .unwrap();
     }
-    for ((_, class), series) in SERIES.iter().zip(&panel.series) {
+    for ((_, class, _), series) in SERIES.iter().zip(&panel.series).rev() {
         let points = across.iter().zip(series).filter_map(|(share, value)| {
             let x = left + width * share;
             value.map(|value| (x, y(value)))
@@ -134,7 +130,11 @@ fn draw_panel(svg: &mut String, left: f64, numbers: &[usize], panel: &Panel) {
             write!(line, "{command}{x:.1} {y:.1}").unwrap();
             marks.push_str(&marker(class, x, y));
         }
-        writeln!(svg, "<path class=\"{class}\" d=\"{line}\"/>{marks}").unwrap();
+        writeln!(
+            svg,
+            "<g class=\"{class}\"><path class=\"line\" d=\"{line}\"/>{marks}</g>"
+        )
+        .unwrap();
     }
 }
 
@@ -145,29 +145,25 @@ fn along(numbers: &[usize], number: usize) -> f64 {
     0.06 + 0.88 * (real(number).ln() - first.ln()) / (last.ln() - first.ln())
 }
 
-/// Each series has a shape besides its colour.
+/// Each series has a shape besides its colour. The one of the limit is hollow, for what comes close to it.
 fn marker(class: &str, x: f64, y: f64) -> String {
     match class {
-        "ours" => format!("<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.5\"/>"),
-        "bare" => format!(
-            "<rect class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\" width=\"7\" height=\"7\"/>",
-            x - 3.5,
-            y - 3.5
-        ),
+        "ours" => format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.5\"/>"),
+        "bare" => format!("<path d=\"M{:.1} {:.1}h14v14h-14z\"/>", x - 7.0, y - 7.0),
         "engine" => format!(
-            "<polygon class=\"{class}\" points=\"{x:.1},{:.1} {:.1},{:.1} {:.1},{:.1}\"/>",
-            y - 5.0,
-            x + 5.0,
-            y + 4.0,
-            x - 5.0,
-            y + 4.0
+            "<polygon points=\"{x:.1},{:.1} {:.1},{:.1} {:.1},{:.1}\"/>",
+            y - 6.0,
+            x + 6.0,
+            y + 5.0,
+            x - 6.0,
+            y + 5.0
         ),
         _ => format!(
-            "<polygon class=\"{class}\" points=\"{x:.1},{:.1} {:.1},{y:.1} {x:.1},{:.1} {:.1},{y:.1}\"/>",
-            y - 5.5,
-            x + 5.5,
-            y + 5.5,
-            x - 5.5
+            "<polygon points=\"{x:.1},{:.1} {:.1},{y:.1} {x:.1},{:.1} {:.1},{y:.1}\"/>",
+            y - 6.0,
+            x + 6.0,
+            y + 6.0,
+            x - 6.0
         ),
     }
 }

@@ -28,14 +28,14 @@ pub(crate) fn panels(sizes: &[Size]) -> [Panel; 2] {
     };
     [
         Panel {
-            title: "GET /containers, one connection",
+            title: "GET /containers, one connection (lower is better)",
             unit: "median, milliseconds",
             series: points(Wanted::List, 1, &|cell| {
                 at(&cell.took, 0.5).as_secs_f64() * 1e3
             }),
         },
         Panel {
-            title: "GET /container/x/status, eight connections",
+            title: "GET /container/x/status, eight connections (higher is better)",
             unit: "requests a second",
             series: points(Wanted::Status, 8, &|cell| cell.rate),
         },
@@ -74,6 +74,7 @@ fn reading(sizes: &[Size]) {
                     short(at(&cell.took, 0.5)),
                     short(at(&cell.took, 0.99))
                 ),
+                Err(why) if Err(why) == size.original_memory.as_ref() => "–".to_owned(),
                 Err(why) => why.clone(),
             });
             println!(
@@ -87,6 +88,9 @@ fn reading(sizes: &[Size]) {
                 )
             );
         }
+    }
+    if let Some(Err(why)) = sizes.first().map(|size| &size.original_memory) {
+        println!("\nThreaded Python was left out: {why}.");
     }
     println!();
 }
@@ -116,7 +120,7 @@ fn polling(sizes: &[Size]) {
             bytes(size.memory.1),
             size.original_memory
                 .as_ref()
-                .map_or_else(Clone::clone, |memory| bytes(*memory)),
+                .map_or_else(|_| "–".to_owned(), |memory| bytes(*memory)),
         );
     }
     println!();
