@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::net::{Shutdown, shutdown};
 use serde_json::Value;
 
-use crate::stage::{Gateway, Stage, get, resident};
+use crate::stage::{Gateway, Stage, get, read_answer, resident};
 use crate::wire::{Answer, Lines};
 
 /// How long a change may take until it counts as lost.
@@ -22,10 +22,15 @@ const LOST: Duration = Duration::from_secs(5);
 pub(crate) struct Latency {
     /// From the call that caused it to a reader of the engine's own events.
     pub(crate) to_engine_reader: Vec<Duration>,
+    /// From the call until the engine's own inspect told of it, asked at that event: it may have to wait for the engine,
+    /// which cleans up behind a container that has ended before it tells anybody how that container is.
+    pub(crate) to_inspect: Vec<Duration>,
     /// From the call to a reader of ours.
     pub(crate) to_our_reader: Vec<Duration>,
     /// From the time that the engine gives for it to a reader of ours.
     pub(crate) from_change: Vec<Duration>,
+    /// From the answer of the engine's inspect to a reader of ours; nothing where ours was the first.
+    pub(crate) from_inspect: Vec<Duration>,
 }
 
 /// A container that runs is killed and started again so many times: what the kills took, and what the starts did.
@@ -47,10 +52,12 @@ pub(crate) fn latency(
             let engine = theirs.wait(act == "start").map_err(lost)?;
             let gateway = ours.wait(act == "start").map_err(lost)?;
             latency.to_engine_reader.push(since(begun, engine.heard));
+            latency.to_inspect.push(since(begun, engine.inspected));
             latency.to_our_reader.push(since(begun, gateway.heard));
-            latency
-                .from_change
-                .push(since(engine.happened, gateway.heard));
+            let happened = since(engine.happened, gateway.heard);
+            latency.from_change.push(happened);
+            let inspected = since(engine.inspected, gateway.heard);
+            latency.from_inspect.push(inspected);
         }
     }
     Ok(measured)
@@ -156,8 +163,10 @@ fn our_feed(gateway: &Gateway) -> Result<Feed<TcpStream>, String> {
 struct Told {
     is_running: bool,
     heard: SystemTime,
-    /// By what tells of it; the time of hearing where that does not say.
+    /// By the engine's own event; the time of hearing where that does not say.
     happened: SystemTime,
+    /// When the engine's inspect told of it; the time of hearing where that was not asked.
+    inspected: SystemTime,
 }
 
 /// A reader of events, on a thread of its own until it is dropped.
@@ -228,16 +237,19 @@ fn our_reader(gateway: &Gateway, name: &str) -> Result<Reader, String> {
             is_running,
             heard,
             happened: heard,
+            inspected: heard,
         }))
     }))
 }
 
-/// Of the engine's own events.
+/// Of the engine's own events; it inspects the container at each.
 fn engine_reader(stage: &Stage, full: &str) -> Result<Reader, String> {
     let stream = UnixStream::connect(&stage.engine).map_err(text)?;
     let feed = Feed::open(stream, &get("/v1.41/events"))?;
     let stream = feed.stream.try_clone().map_err(text)?;
+    let inspect = get(&format!("/v1.41/containers/{full}/json"));
     let full = Value::from(full);
+    let asked = UnixStream::connect(&stage.engine).map_err(text)?;
     Ok(Reader::of(feed, stream.into(), move |feed| {
         let line = feed.line()?;
         let heard = SystemTime::now();
@@ -250,12 +262,21 @@ fn engine_reader(stage: &Stage, full: &str) -> Result<Reader, String> {
             Some("die") => false,
             Some(_) | None => return Ok(None),
         };
+        let expected = format!("\"Running\":{is_running},");
+        loop {
+            (&asked).write_all(inspect.as_bytes()).map_err(text)?;
+            if String::from_utf8_lossy(&read_answer(&mut &asked)).contains(&expected) {
+                break;
+            }
+        }
+        let inspected = SystemTime::now();
         let nanoseconds = event.get("timeNano").and_then(Value::as_u64);
         let nanoseconds = nanoseconds.ok_or("an event without a time")?;
         Ok(Some(Told {
             is_running,
             heard,
             happened: SystemTime::UNIX_EPOCH + Duration::from_nanos(nanoseconds),
+            inspected,
         }))
     }))
 }

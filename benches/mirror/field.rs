@@ -74,7 +74,8 @@ pub(crate) struct Size {
     /// Resident memory in bytes, before the load and after it.
     pub(crate) memory: (u64, u64),
     pub(crate) original_memory: Result<u64, String>,
-    pub(crate) idle: Result<f64, String>,
+    /// Of each turn, in percent of one processor.
+    pub(crate) idle: Result<Vec<f64>, String>,
     pub(crate) polled: Outcomes<Polled>,
 }
 
@@ -242,18 +243,16 @@ impl<'a> Field<'a> {
         &mut self,
         plan: &Plan,
         daemon: Result<&Daemon, &String>,
-    ) -> (Result<f64, String>, Outcomes<Polled>) {
-        const TURNS: u32 = 3;
+    ) -> (Result<Vec<f64>, String>, Outcomes<Polled>) {
         let daemon = match daemon {
             Ok(daemon) => daemon,
             Err(why) => return (Err(why.clone()), Vec::new()),
         };
         daemon.settle();
-        let turn = plan.polling / 2;
         let (mut idle, mut gateway) = (Vec::new(), Vec::new());
-        for _ in 0..TURNS {
-            idle.push(daemon.share(|| thread::sleep(turn)).0);
-            gateway.push(self.poll(Side::Gateway, daemon, turn));
+        for _ in 0..plan.turns {
+            idle.push(daemon.share(|| thread::sleep(plan.polling)).0);
+            gateway.push(self.poll(Side::Gateway, daemon, plan.polling));
         }
         let gateway: Result<Vec<_>, _> = gateway.into_iter().collect();
         let gateway = gateway.map(|turns| Polled {
@@ -265,7 +264,7 @@ impl<'a> Field<'a> {
             polled.push((side, self.poll(side, daemon, plan.polling)));
             self.calm(Ok(daemon));
         }
-        (Ok(mean(idle.into_iter())), polled)
+        (Ok(idle), polled)
     }
 
     fn poll(&self, side: Side, daemon: &Daemon, lasting: Duration) -> Result<Polled, String> {
@@ -343,7 +342,7 @@ impl Rounds {
     }
 }
 
-fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+pub(crate) fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
     let count = u32::try_from(values.len()).unwrap();
     values.sum::<f64>() / f64::from(count)
 }

@@ -50,8 +50,9 @@ struct Plan {
     /// How often each of the four is asked the same over so many connections.
     rounds: usize,
     limits: Limits,
-    /// How long the engine's processor time is looked at.
+    /// How long the engine's processor time is looked at, and how often it is while idle and while the gateway is polled.
     polling: Duration,
+    turns: usize,
     /// How often a container is killed and started again.
     changes: usize,
     /// The numbers of open event streams, growing.
@@ -68,7 +69,8 @@ impl Plan {
                 asking: Duration::from_millis(500),
                 waiting: Duration::from_secs(8),
             },
-            polling: Duration::from_secs(4),
+            polling: Duration::from_secs(2),
+            turns: 4,
             changes: 100,
             streams: &[0, 1000, 5000],
             plot: Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/cost.svg"),
@@ -78,12 +80,13 @@ impl Plan {
     fn quick() -> Self {
         Self {
             sizes: &[5, 100],
-            rounds: 2,
+            rounds: 3,
             limits: Limits {
                 asking: Duration::from_millis(100),
                 waiting: Duration::from_secs(1),
             },
-            polling: Duration::from_secs(2),
+            polling: Duration::from_secs(1),
+            turns: 1,
             changes: 10,
             streams: &[0, 1000],
             plot: Path::new(env!("CARGO_TARGET_TMPDIR")).join("cost.svg"),
