@@ -17,6 +17,12 @@ use crate::wire::{Answer, Lines};
 /// How long a change may take until it counts as lost.
 const LOST: Duration = Duration::from_secs(5);
 
+/// How many changes may be lost until it makes no sense to go on.
+const MOST_LOST: usize = 3;
+
+/// The changes whose way is measured: the container ends, and it runs again.
+pub(crate) const ACTS: [&str; 2] = ["kill", "start"];
+
 /// What one kind of change took, each time.
 #[derive(Default)]
 pub(crate) struct Latency {
@@ -31,6 +37,8 @@ pub(crate) struct Latency {
     pub(crate) from_change: Vec<Duration>,
     /// From the answer of the engine's inspect to a reader of ours; nothing where ours was the first.
     pub(crate) from_inspect: Vec<Duration>,
+    /// Changes that one of the readers did not hear of in time.
+    pub(crate) lost: usize,
 }
 
 /// A container that runs is killed and started again so many times: what the kills took, and what the starts did.
@@ -44,13 +52,27 @@ pub(crate) fn latency(
     let ours = our_reader(gateway, name)?;
     let theirs = engine_reader(stage, &full)?;
     let mut measured = [Latency::default(), Latency::default()];
-    for _ in 0..rounds {
-        for (latency, act) in measured.iter_mut().zip(["kill", "start"]) {
+    for round in 1..=rounds {
+        for (latency, act) in measured.iter_mut().zip(ACTS) {
             let begun = SystemTime::now();
             stage.ask("POST", &format!("/containers/{full}/{act}"), "");
-            let lost = |why| format!("no event of a {act}: {why}");
-            let engine = theirs.wait(act == "start").map_err(lost)?;
-            let gateway = ours.wait(act == "start").map_err(lost)?;
+            let told = |reader: &Reader, whose| {
+                let told = reader.wait(act == "start");
+                told.map_err(|why| format!("{act} {round}, by {whose}: {why}"))
+            };
+            let told = told(&theirs, "the engine")
+                .and_then(|engine| Ok((engine, told(&ours, "the gateway")?)));
+            let (engine, gateway) = match told {
+                Ok(both) => both,
+                Err(why) if latency.lost == MOST_LOST => {
+                    return Err(format!("too many lost changes, at last {why}"));
+                }
+                Err(why) => {
+                    eprintln!("a lost change: {why}");
+                    latency.lost += 1;
+                    continue;
+                }
+            };
             latency.to_engine_reader.push(since(begun, engine.heard));
             latency.to_inspect.push(since(begun, engine.inspected));
             latency.to_our_reader.push(since(begun, gateway.heard));
@@ -74,17 +96,14 @@ pub(crate) fn memory(
     let mut measured = Vec::new();
     for count in counts {
         while feeds.len() < *count {
-            let connected = our_feed(gateway).and_then(|mut feed| {
-                feed.data()?;
-                Ok(feed)
-            });
+            let connected = our_feed(gateway);
             feeds.push(connected.map_err(|why| format!("reader {}: {why}", feeds.len() + 1))?);
         }
         for act in ["pause", "unpause"] {
             let path = format!("/containers/{}{name}/{act}", stage.prefix);
             stage.ask("POST", &path, "");
             for feed in &mut feeds {
-                feed.data()?;
+                while feed.data()?.get("status").is_none() {}
             }
         }
         measured.push((*count, resident(gateway)));
@@ -153,10 +172,18 @@ fn text(error: impl ToString) -> String {
     error.to_string()
 }
 
+/// Waits until the gateway knows from the engine's events how all containers are; or tells why it never does.
+pub(crate) fn wait_for_snapshot(gateway: &Gateway) -> Result<(), String> {
+    our_feed(gateway).map(drop)
+}
+
+/// Behind the snapshot, which comes as soon as there is one.
 fn our_feed(gateway: &Gateway) -> Result<Feed<TcpStream>, String> {
     let stream = TcpStream::connect(gateway.address).map_err(text)?;
     stream.set_read_timeout(Some(LOST)).map_err(text)?;
-    Feed::open(stream, &get("/events"))
+    let mut feed = Feed::open(stream, &get("/events"))?;
+    while feed.data()?.get("containers").is_none() {}
+    Ok(feed)
 }
 
 /// A change as a reader heard of it.
@@ -206,7 +233,7 @@ impl Reader {
             match self.told.recv_timeout(left) {
                 Ok(told) if told.is_running == is_running => return Ok(told),
                 Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) => return Err("none came in five seconds"),
+                Err(RecvTimeoutError::Timeout) => return Err("not told in five seconds"),
                 Err(RecvTimeoutError::Disconnected) => return Err("the stream has ended"),
             }
         }
@@ -220,19 +247,20 @@ impl Drop for Reader {
     }
 }
 
-/// Of `GET /events`, behind the snapshot.
+/// Of `GET /events`.
 fn our_reader(gateway: &Gateway, name: &str) -> Result<Reader, String> {
-    let mut feed = our_feed(gateway)?;
-    feed.data()?;
+    let feed = our_feed(gateway)?;
     feed.stream.set_read_timeout(None).map_err(text)?;
     let stream = feed.stream.try_clone().map_err(text)?;
-    let name = name.to_owned();
+    let name = Value::from(name);
     Ok(Reader::of(feed, stream.into(), move |feed| {
         let event = feed.data()?;
         let heard = SystemTime::now();
-        let is_running = event.get("running").and_then(Value::as_bool);
-        let is_running =
-            is_running.filter(|_| event.get("container") == Some(&name.clone().into()));
+        // A new snapshot tells it as well as a change does.
+        let listed = event.get("containers").and_then(Value::as_array);
+        let mut entries = listed.into_iter().flatten().chain([&event]);
+        let entry = entries.find(|entry| entry.get("container") == Some(&name));
+        let is_running = entry.and_then(|entry| entry.get("running")?.as_bool());
         Ok(is_running.map(|is_running| Told {
             is_running,
             heard,
@@ -245,7 +273,14 @@ fn our_reader(gateway: &Gateway, name: &str) -> Result<Reader, String> {
 /// Of the engine's own events; it inspects the container at each.
 fn engine_reader(stage: &Stage, full: &str) -> Result<Reader, String> {
     let stream = UnixStream::connect(&stage.engine).map_err(text)?;
-    let feed = Feed::open(stream, &get("/v1.41/events"))?;
+    // The engine's head comes before it listens, so it is asked for what has happened since.
+    let now = since(SystemTime::UNIX_EPOCH, SystemTime::now());
+    let events = format!(
+        "/v1.41/events?since={}.{:09}",
+        now.as_secs(),
+        now.subsec_nanos()
+    );
+    let feed = Feed::open(stream, &get(&events))?;
     let stream = feed.stream.try_clone().map_err(text)?;
     let inspect = get(&format!("/v1.41/containers/{full}/json"));
     let full = Value::from(full);

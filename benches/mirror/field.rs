@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use crate::Plan;
 use crate::bare::Bare;
 use crate::daemon::Daemon;
+use crate::events;
 use crate::load::{self, Asked, Place, Tally};
 use crate::original::Original;
 use crate::stage::{Gateway, Stage, get, resident, resident_of};
@@ -354,6 +355,8 @@ pub(crate) fn wait_until_ready(gateway: &Gateway) {
     loop {
         let (status, whole) = load::fetch(&place, &get("/ready")).unwrap();
         if status == 200 {
+            // What is measured is a gateway that knows all of it, if it can: one without `/events` is as ready as it will be.
+            let _ready_without = events::wait_for_snapshot(gateway);
             return;
         }
         let said = String::from_utf8_lossy(&whole);

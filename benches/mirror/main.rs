@@ -124,36 +124,33 @@ fn main() {
         let mut field = Field::new(&gateway, &stage, &python, names);
         sizes.push(field.measure(&plan, daemon.as_ref()));
     }
-    let few = names.get(..RUNNING).unwrap();
-    let (latency, memory) = follow(&plan, begun, &program, &stage, (&names, few));
-    report::print(&plan, &sizes, &latency, &memory);
+    report::reading(&sizes);
+    report::polling(&sizes);
     draw(&plan, &stage, &sizes);
     say(begun, &format!("the plot is in {}", plan.plot.display()));
+
+    let start = |names| {
+        let file = configure(&stage, names);
+        let gateway = Gateway::start(&program, &stage, &engine, &file);
+        field::wait_until_ready(&gateway);
+        gateway
+    };
+    say(
+        begun,
+        "changes on their way to their readers, and memory by readers",
+    );
+    let few = names.get(..RUNNING).unwrap();
+    // One that has to tell of all the containers, and one that has to tell of a few.
+    let latency = events::latency(&start(&names), &stage, few.first().unwrap(), plan.changes);
+    report::changes(&plan, &latency);
+    let memory = events::memory(&start(few), &stage, few.last().unwrap(), plan.streams);
+    report::streams(&memory);
+    report::targets(&sizes, &latency, &memory);
+    say(begun, "done");
 }
 
 type Latencies = Result<[Latency; 2], String>;
 type Memory = Result<Vec<(usize, u64)>, String>;
-
-/// What concerns `GET /events`: the time that changes take with all of the containers, the memory with a few.
-fn follow(
-    plan: &Plan,
-    begun: Instant,
-    program: &Path,
-    stage: &Stage,
-    (all, few): (&[String], &[String]),
-) -> (Latencies, Memory) {
-    let first = few.first().unwrap();
-    let start = |names| {
-        let gateway = Gateway::start(program, stage, &stage.engine, &configure(stage, names));
-        field::wait_until_ready(&gateway);
-        gateway
-    };
-    say(begun, "changes on their way to their readers");
-    let latency = events::latency(&start(all), stage, first, plan.changes);
-    say(begun, "memory by readers");
-    let memory = events::memory(&start(few), stage, first, plan.streams);
-    (latency, memory)
-}
 
 /// Everybody may look at these containers, and do nothing to them.
 fn configure(stage: &Stage, names: &[String]) -> PathBuf {

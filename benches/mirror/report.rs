@@ -2,20 +2,11 @@
 
 use std::time::Duration;
 
-use crate::events::Latency;
+use crate::events::{ACTS, Latency};
 use crate::field::{CLIENTS, Cell, Line, Polled, Side, Size, Wanted, mean};
 use crate::plot::Panel;
 use crate::stage::{mebibytes, median, milliseconds, row};
 use crate::{Latencies, Memory, Plan, RUNNING};
-
-/// Prints all tables.
-pub(crate) fn print(plan: &Plan, sizes: &[Size], latency: &Latencies, memory: &Memory) {
-    reading(sizes);
-    polling(sizes);
-    changes(plan, latency);
-    streams(memory);
-    targets(sizes, latency, memory);
-}
 
 /// The panels of the plot.
 pub(crate) fn panels(sizes: &[Size]) -> [Panel; 2] {
@@ -56,7 +47,7 @@ pub(crate) fn grouped(value: f64) -> String {
     grouped
 }
 
-fn reading(sizes: &[Size]) {
+pub(crate) fn reading(sizes: &[Size]) {
     println!(
         "Requests a second · median · 99th percentile, in milliseconds, over so many connections at once:\n\n\
          | containers | request | connections | relayer-controller | bare hyper server | the engine's socket \
@@ -96,7 +87,7 @@ fn reading(sizes: &[Size]) {
     println!();
 }
 
-fn polling(sizes: &[Size]) {
+pub(crate) fn polling(sizes: &[Size]) {
     println!(
         "The engine's processor time (dockerd and its containerd), in percent of one processor, idle and while {CLIENTS} \
          clients ask for a status and the list once a second; in brackets the share of the requests that was answered. \
@@ -130,7 +121,7 @@ fn polling(sizes: &[Size]) {
     println!();
 }
 
-fn changes(plan: &Plan, latency: &Latencies) {
+pub(crate) fn changes(plan: &Plan, latency: &Latencies) {
     let most = plan.sizes.last().map_or(0, |most| *most);
     println!(
         "A container killed and started again {} times, among {most}: median · 99th percentile, in milliseconds, from when \
@@ -140,14 +131,9 @@ fn changes(plan: &Plan, latency: &Latencies) {
          |---|--:|--:|--:|--:|--:|",
         plan.changes
     );
-    let both = |times: &Vec<Duration>| {
-        let mut times = times.clone();
-        times.sort_unstable();
-        format!("{} · {}", short(at(&times, 0.5)), short(at(&times, 0.99)))
-    };
     match latency {
         Ok(measured) => {
-            for (act, latency) in ["kill", "start"].iter().zip(measured) {
+            for (act, latency) in ACTS.iter().zip(measured) {
                 let times = [
                     &latency.to_engine_reader,
                     &latency.to_inspect,
@@ -155,7 +141,14 @@ fn changes(plan: &Plan, latency: &Latencies) {
                     &latency.from_change,
                     &latency.from_inspect,
                 ];
-                println!("| {act} | {} |", times.map(both).join(" | "));
+                let act = match latency.lost {
+                    0 => (*act).to_owned(),
+                    lost => format!("{act} ({lost} lost)"),
+                };
+                println!(
+                    "| {act} | {} |",
+                    times.map(|times| both(times, short)).join(" | ")
+                );
             }
         }
         Err(why) => println!("| all | | | no /events ({why}) | | |"),
@@ -163,7 +156,7 @@ fn changes(plan: &Plan, latency: &Latencies) {
     println!();
 }
 
-fn streams(memory: &Memory) {
+pub(crate) fn streams(memory: &Memory) {
     println!(
         "Resident memory by open event streams, of {RUNNING} containers, after a change that each of them has heard of:\n\n\
          | streams | memory | for each |\n|--:|--:|--:|"
@@ -185,7 +178,7 @@ fn streams(memory: &Memory) {
     println!();
 }
 
-fn targets(sizes: &[Size], latency: &Latencies, memory: &Memory) {
+pub(crate) fn targets(sizes: &[Size], latency: &Latencies, memory: &Memory) {
     println!("| what | measured | to reach |\n|---|---|---|");
     let share = |size, wanted| shown(to_bare(size, wanted, 8), |share| format!("{share:.2}"));
     for size in sizes {
@@ -244,15 +237,15 @@ fn event_targets(latency: &Latencies, memory: &Memory) {
         ),
     ];
     for (what, which) in rows {
-        let times = latency.as_ref().map_err(missing).map(|measured| {
-            let mut times: Vec<_> = measured.iter().flat_map(which).copied().collect();
-            times.sort_unstable();
-            times
-        });
-        let middle = shown(times.clone(), |times| milliseconds(median(times)));
-        row(&format!("{what}, median"), &middle, "≤ 10 ms");
-        let late = shown(times, |times| milliseconds(at(&times, 0.99)));
-        row("the same, 99th percentile", &late, "≤ 50 ms");
+        for (number, act) in ACTS.iter().enumerate() {
+            let times = latency.as_ref().map_err(missing).and_then(|measured| {
+                let latency = measured.get(number).ok_or("not measured")?;
+                Ok(both(which(latency), milliseconds))
+            });
+            let measured = shown(times, |times| times);
+            let what = format!("{what}, {act}: median · 99th percentile");
+            row(&what, &measured, "≤ 10 · 50 ms");
+        }
     }
     let each = memory.as_ref().map_err(missing).and_then(|measured| {
         let (most, _) = measured.last().ok_or("not measured")?;
@@ -327,6 +320,14 @@ fn at(times: &[Duration], share: f64) -> Duration {
         .or(times.last())
         .copied()
         .unwrap_or_default()
+}
+
+/// The median and the 99th percentile, as they are to be shown.
+fn both(times: &[Duration], show: fn(Duration) -> String) -> String {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    let late = at(&times, 0.99);
+    format!("{} · {}", show(median(times)), show(late))
 }
 
 /// Milliseconds with three digits that count.
