@@ -257,8 +257,8 @@ impl<'a> Field<'a> {
         }
         let gateway: Result<Vec<_>, _> = gateway.into_iter().collect();
         let gateway = gateway.map(|turns| Polled {
-            share: mean(turns.iter().map(|turn| turn.share)),
-            answered: mean(turns.iter().map(|turn| turn.answered)),
+            share: middle(turns.iter().map(|turn| turn.share)),
+            answered: middle(turns.iter().map(|turn| turn.answered)),
         });
         let mut polled = vec![(Side::Gateway, gateway)];
         for side in [Side::Engine, Side::Original] {
@@ -293,7 +293,8 @@ struct Rounds {
     rates: Vec<f64>,
     took: Vec<Duration>,
     failed: Option<String>,
-    /// It failed, or it is so slow that one round tells enough.
+    lasted: Duration,
+    /// It failed, or it is so slow that these rounds took the time of all.
     are_over: bool,
 }
 
@@ -304,6 +305,7 @@ impl Rounds {
             rates: Vec::new(),
             took: Vec::new(),
             failed: None,
+            lasted: Duration::ZERO,
             are_over: false,
         }
     }
@@ -315,7 +317,8 @@ impl Rounds {
                 self.rates
                     .push(f64::from(answers) / tally.lasted.as_secs_f64());
                 self.took.extend(tally.took);
-                self.are_over = tally.lasted > 3 * plan.limits.asking;
+                self.lasted += tally.lasted;
+                self.are_over = self.lasted >= plan.limits.asking * plan.rounds;
             }
             Err(why) => {
                 self.failed = Some(why);
@@ -331,10 +334,9 @@ impl Rounds {
                 Err(format!("none in {} s", plan.limits.waiting.as_secs()))
             }
             None => {
-                self.rates.sort_unstable_by(f64::total_cmp);
                 self.took.sort_unstable();
                 Ok(Cell {
-                    rate: *self.rates.get(self.rates.len() / 2).unwrap(),
+                    rate: middle(self.rates.into_iter()),
                     took: self.took,
                 })
             }
@@ -343,9 +345,11 @@ impl Rounds {
     }
 }
 
-pub(crate) fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
-    let count = u32::try_from(values.len()).unwrap();
-    values.sum::<f64>() / f64::from(count)
+/// The median.
+pub(crate) fn middle(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    *values.get(values.len() / 2).unwrap()
 }
 
 /// The gateway serves at once, and may still have to learn what is there.

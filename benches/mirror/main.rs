@@ -47,8 +47,9 @@ const RUNNING: usize = 5;
 struct Plan {
     /// The numbers of containers, growing.
     sizes: &'static [usize],
-    /// How often each of the four is asked the same over so many connections.
-    rounds: usize,
+    /// How often each of the four is asked the same over so many connections: often and not for long, so that all of
+    /// them have their share of a slow second.
+    rounds: u32,
     limits: Limits,
     /// How long the engine's processor time is looked at, and how often it is while idle and while the gateway is polled.
     polling: Duration,
@@ -64,13 +65,13 @@ impl Plan {
     fn full() -> Self {
         Self {
             sizes: &[5, 100, 1000],
-            rounds: 3,
+            rounds: 7,
             limits: Limits {
-                asking: Duration::from_millis(500),
+                asking: Duration::from_millis(200),
                 waiting: Duration::from_secs(8),
             },
             polling: Duration::from_secs(2),
-            turns: 4,
+            turns: 5,
             changes: 100,
             streams: &[0, 1000, 5000],
             plot: Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/cost.svg"),

@@ -80,7 +80,7 @@ fn draw_panel(svg: &mut String, left: f64, numbers: &[usize], panel: &Panel) {
         "<text class=\"panel\" x=\"{}\" y=\"{}\">{}</text>\n\
          <text class=\"small\" transform=\"translate({} {}) rotate(-90)\" text-anchor=\"middle\">{}</text>\n\
          <text class=\"small\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">containers</text>",
-        left - 56.0,
+        left - 66.0,
         TOP - 20.0,
         panel.title,
         left - 60.0,

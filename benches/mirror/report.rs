@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::events::{ACTS, Latency};
-use crate::field::{CLIENTS, Cell, Line, Polled, Side, Size, Wanted, mean};
+use crate::field::{CLIENTS, Cell, Line, Polled, Side, Size, Wanted, middle};
 use crate::plot::Panel;
 use crate::stage::{mebibytes, median, milliseconds, row};
 use crate::{Latencies, Memory, Plan, RUNNING};
@@ -20,15 +20,15 @@ pub(crate) fn panels(sizes: &[Size]) -> [Panel; 2] {
     };
     [
         Panel {
-            title: "GET /containers, one connection (lower is better)",
-            unit: "median, milliseconds",
+            title: "GET /containers, one connection",
+            unit: "median in ms, lower is better",
             series: points(Wanted::List, 1, &|cell| {
                 at(&cell.took, 0.5).as_secs_f64() * 1e3
             }),
         },
         Panel {
-            title: "GET /container/x/status, eight connections (higher is better)",
-            unit: "requests a second",
+            title: "GET /container/x/status, eight connections",
+            unit: "requests a second, higher is better",
             series: points(Wanted::Status, 8, &|cell| cell.rate),
         },
     ]
@@ -71,7 +71,7 @@ pub(crate) fn reading(sizes: &[Size]) {
             });
             println!(
                 "| {} | {request} | {} | {} | {} |",
-                size.containers,
+                count(size),
                 line.connections,
                 cells.collect::<Vec<_>>().join(" | "),
                 shown(
@@ -105,10 +105,10 @@ pub(crate) fn polling(sizes: &[Size]) {
             });
         println!(
             "| {} | {} | {} | {} | {} | {} |",
-            size.containers,
+            count(size),
             idle.map_or_else(Clone::clone, |turns| format!(
                 "{:.2}%",
-                mean(turns.iter().copied())
+                middle(turns.iter().copied())
             )),
             shares.join(" | "),
             bytes(size.memory.0),
@@ -123,6 +123,7 @@ pub(crate) fn polling(sizes: &[Size]) {
 
 pub(crate) fn changes(plan: &Plan, latency: &Latencies) {
     let most = plan.sizes.last().map_or(0, |most| *most);
+    let most = grouped(real(most));
     println!(
         "A container killed and started again {} times, among {most}: median · 99th percentile, in milliseconds, from when \
          to when. The engine's inspect is asked at its event; while the engine cleans up behind a container, it waits.\n\n\
@@ -184,12 +185,15 @@ pub(crate) fn targets(sizes: &[Size], latency: &Latencies, memory: &Memory) {
     for size in sizes {
         let what = format!(
             "status with {} containers, 8 connections, to the bare server's requests",
-            size.containers
+            count(size)
         );
         row(&what, &share(size, Wanted::Status), "≥ 0.85");
     }
     if let Some(size) = sizes.last() {
-        let what = format!("the list of {} containers, the same", size.containers);
+        let what = format!(
+            "the list of {} containers, 8 connections, to the bare server's requests",
+            count(size)
+        );
         row(&what, &share(size, Wanted::List), "≥ 0.5");
     }
     let what = "status by the number of containers, furthest from the mean";
@@ -201,7 +205,7 @@ pub(crate) fn targets(sizes: &[Size], latency: &Latencies, memory: &Memory) {
             1000 => "≤ 24 MiB",
             _ => "",
         };
-        let what = format!("idle memory with {} containers", size.containers);
+        let what = format!("idle memory with {} containers", count(size));
         row(&what, &bytes(size.memory.0), reach);
     }
     for size in sizes {
@@ -209,10 +213,10 @@ pub(crate) fn targets(sizes: &[Size], latency: &Latencies, memory: &Memory) {
         let added = idle.and_then(|idle| Ok((idle, polled(size, Side::Gateway)?.share)));
         let what = format!(
             "the engine's processor time with {CLIENTS} polling clients and {} containers, to idle",
-            size.containers
+            count(size)
         );
         let added = shown(added, |(turns, share)| {
-            let idle = mean(turns.iter().copied());
+            let idle = middle(turns.iter().copied());
             let lowest = turns.iter().copied().fold(idle, f64::min);
             let highest = turns.iter().copied().fold(idle, f64::max);
             format!(
@@ -305,6 +309,10 @@ fn kibibytes_each(measured: &[(usize, u64)], streams: usize) -> Option<f64> {
     let (_, with) = measured.iter().find(|(count, _)| *count == streams)?;
     let added = streams.checked_sub(*none).filter(|added| *added > 0)?;
     Some(mebibytes(with.saturating_sub(*without)) * 1024.0 / real(added))
+}
+
+fn count(size: &Size) -> String {
+    grouped(real(size.containers))
 }
 
 /// The value below which that share of all is; they are in order.
