@@ -101,6 +101,7 @@ pub(crate) fn polling(sizes: &[Size]) {
         let shares =
             [Side::Gateway, Side::Engine, Side::Original].map(|side| match polled(size, side) {
                 Ok(polled) => format!("{:.2}% ({:.0}%)", polled.share, polled.answered * 100.0),
+                Err(why) if Err(&why) == size.original_memory.as_ref() => "–".to_owned(),
                 Err(why) => why,
             });
         println!(
