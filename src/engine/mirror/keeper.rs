@@ -217,7 +217,10 @@ impl<'engine> Keeper<'engine> {
             Answer::Listed(listed) => {
                 let now = Instant::now();
                 self.listed_at = Some(now);
-                self.list_at = now + LIST_AGAIN;
+                // Docker answers that it will tell of events a moment before it does (moby, `getEvents`). What happens in that
+                // moment is in no event; it may be after the first listing, and is not after a second.
+                let is_first = self.reducer.is_unlisted();
+                self.list_at = now + if is_first { LIST_APART } else { LIST_AGAIN };
                 let listed = named(listed?, self.reducer.managed());
                 self.reducer.listed(listed);
             }

@@ -96,6 +96,11 @@ impl Reducer {
         matches!(self.stage, Stage::Current)
     }
 
+    /// Whether the engine has not listed yet what it has.
+    pub(super) const fn is_unlisted(&self) -> bool {
+        matches!(self.stage, Stage::Unlisted)
+    }
+
     /// How many containers are known.
     pub(super) fn len(&self) -> usize {
         self.known.len()
