@@ -360,6 +360,7 @@ fn the_gateway_stops() {
     on_each_engine(ONE, |stage| {
         stage.printing("a", false, &[(Output::Stdout, "first\n")]);
         let follower = Follower::of(stage, "", "");
+        follower.wait(|text| text.contains("first\n"));
         let since = Instant::now();
         assert!(stage.stop());
         assert!(
