@@ -19,7 +19,7 @@ use super::sse::HEARTBEAT;
 use crate::gateway::{Ended, Events};
 use crate::server::Upgraded;
 
-/// After how many heartbeats without a sign of life a client is gone.
+/// At which heartbeat in a row without a sign of life a client is gone.
 const MOST_SILENT: u8 = 3;
 
 /// How long it may take to send a piece of a message. A client that is slower than this has been silent too.
@@ -83,7 +83,7 @@ async fn tell(socket: &mut Socket, events: &mut Events) -> End {
             },
             _ = beats.tick() => {
                 (silent, heard) = (silent + 1, 0);
-                if silent > MOST_SILENT {
+                if silent == MOST_SILENT {
                     return End::Gone;
                 }
                 if let Err(end) = send(socket, events, Sent::Ping(Bytes::new())).await {

@@ -11,7 +11,9 @@ use hyper_tungstenite::tungstenite::protocol::{Role, WebSocket};
 use hyper_tungstenite::tungstenite::{Bytes, Message};
 use relayer_controller::engine::OwnContainer;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
+use crate::authority::{self, Authority};
 use crate::events::{TABLES, settled, summary};
 use crate::gateway;
 use crate::http::{self, Answer};
@@ -34,6 +36,16 @@ struct Socket {
 /// Sends a request for a WebSocket, and what is to come after it; the answer's head, and the connection behind it.
 fn ask(address: SocketAddr, query: &str, headers: &str, early: &[u8]) -> (Answer, TcpStream) {
     let mut stream = http::connect(address);
+    let head = shake_hands(&mut stream, query, headers, early);
+    (head, stream)
+}
+
+fn shake_hands(
+    stream: &mut (impl Read + Write),
+    query: &str,
+    headers: &str,
+    early: &[u8],
+) -> Answer {
     let request = format!("GET /events{query} HTTP/1.1\r\nHost: test\r\n{headers}\r\n");
     stream
         .write_all(&[request.as_bytes(), early].concat())
@@ -44,8 +56,7 @@ fn ask(address: SocketAddr, query: &str, headers: &str, early: &[u8]) -> (Answer
         stream.read_exact(&mut byte).unwrap();
         head.push(byte[0]);
     }
-    let head = String::from_utf8(head).unwrap();
-    (http::parse(&head).unwrap(), stream)
+    http::parse(&String::from_utf8(head).unwrap()).unwrap()
 }
 
 impl Socket {
@@ -58,7 +69,10 @@ impl Socket {
 
     /// The next message.
     fn next(&mut self) -> Value {
+        let since = Instant::now();
         loop {
+            // Signs of life come all the while.
+            assert!(since.elapsed() < Duration::from_secs(20), "nothing");
             let message = self.web.read().unwrap();
             assert!(message.is_text() || message.is_ping(), "{message:?}");
             if let Message::Text(text) = message {
@@ -422,4 +436,31 @@ fn a_stop_does_not_wait_for_the_silent() {
     let since = Instant::now();
     assert!(stage.stop());
     assert!(since.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn over_tls() {
+    let mut stage = Stage::pretend(TABLES);
+    stage.running("a");
+    let (ours, folder) = (Authority::new("ours"), TempDir::new().unwrap());
+    let (certificate, key) = ours.issue(&["localhost"]).write(folder.path(), "server");
+    let lines = format!(
+        "listen = \"127.0.0.1:0\"\n[server.tls]\ncertificate = {certificate:?}\nkey = {key:?}\n"
+    );
+    let own = OwnContainer::default();
+    let mut gateway = gateway::Gateway::start_with(&lines, &stage.prefix, &stage.host, own, TABLES);
+    let mut stream = authority::connect(gateway.address, &ours.client(None));
+    let head = shake_hands(&mut stream, "", UPGRADE, b"");
+    assert_eq!(head.status, 101, "{head:?}");
+    let mut web = WebSocket::from_raw_socket(stream, Role::Client, None);
+    while !web.read().unwrap().to_text().unwrap().contains("running") {}
+    let closing = std::thread::spawn(move || {
+        while !web.read().unwrap().is_close() {}
+        while web.read().is_ok() {}
+        // What was taken leave of properly was not cut off.
+        assert_eq!(web.get_mut().read(&mut [0]).unwrap(), 0);
+    });
+    assert!(gateway.stop());
+    closing.join().unwrap();
+    assert!(stage.stop());
 }
