@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::input::{self, Parameters};
 use super::problem::Problem;
 use super::route::{Route, Routes};
-use super::{Action, ROWS, batch, logs};
+use super::{Action, ROWS, batch, events, logs};
 use crate::gateway::Chosen;
 
 /// A query: every parameter is taken, refused, or left over and named.
@@ -49,6 +49,16 @@ pub fn query(text: &str) {
             assert!(left > 0);
             assert_bad_request(&problem);
         }
+    }
+}
+
+/// The query of the events: names, or nothing but the refusal of it.
+pub fn events_query(text: &str) {
+    let given = form_urlencoded::parse(text.as_bytes()).count();
+    match events::only(Some(text)) {
+        Ok(None) => assert_eq!(given, 0),
+        Ok(Some(names)) => assert!(names.len() >= given && !names.is_empty()),
+        Err(problem) => assert_bad_request(&problem),
     }
 }
 

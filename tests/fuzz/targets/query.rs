@@ -6,6 +6,7 @@ use relayer_controller::api::fuzz;
 
 fuzz_target!(|text: &str| {
     fuzz::query(text);
+    fuzz::events_query(text);
     fuzz::log_query(text);
     fuzz::wait_query(text);
 });
