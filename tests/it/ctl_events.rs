@@ -1,7 +1,10 @@
 //! `ctl events`: what happens, as it happens, for people and for scripts.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStderr, ChildStdout, Stdio};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -15,8 +18,8 @@ use crate::stats::EVENTS;
 /// It, for as long as it is not ended.
 struct Following {
     child: Child,
-    stdout: BufReader<ChildStdout>,
-    stderr: BufReader<ChildStderr>,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
 }
 
 impl Following {
@@ -30,20 +33,20 @@ impl Following {
             .spawn()
             .unwrap();
         Self {
-            stdout: BufReader::new(child.stdout.take().unwrap()),
-            stderr: BufReader::new(child.stderr.take().unwrap()),
+            stdout: lines(child.stdout.take().unwrap()),
+            stderr: lines(child.stderr.take().unwrap()),
             child,
         }
     }
 
     /// The next line.
-    fn line(&mut self) -> String {
-        next_line(&mut self.stdout)
+    fn line(&self) -> String {
+        next_line(&self.stdout)
     }
 
     /// The next line beside that.
-    fn remark(&mut self) -> String {
-        next_line(&mut self.stderr)
+    fn remark(&self) -> String {
+        next_line(&self.stderr)
     }
 }
 
@@ -54,10 +57,18 @@ impl Drop for Following {
     }
 }
 
-fn next_line(stream: &mut impl BufRead) -> String {
-    let mut line = String::new();
-    assert_ne!(stream.read_line(&mut line).unwrap(), 0, "an end");
-    line.trim_end_matches('\n').to_owned()
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines() {
+            let _nobody = sender.send(line.unwrap());
+        }
+    });
+    lines
+}
+
+fn next_line(lines: &Receiver<String>) -> String {
+    lines.recv_timeout(Duration::from_secs(20)).expect("a line")
 }
 
 #[test]
@@ -67,9 +78,9 @@ fn what_happens() {
         stage.container("b");
         settled(stage, &json!({"a": "running", "b": "created"}));
         let url = url(stage);
-        let mut people = Following::start(&url, &[]);
-        let mut scripts = Following::start(&url, &["--json", "a", "b"]);
-        let mut one = Following::start(&url, &["a"]);
+        let people = Following::start(&url, &[]);
+        let scripts = Following::start(&url, &["--json", "a", "b"]);
+        let one = Following::start(&url, &["a"]);
         let words = |line: &str| line.split("  ").map(ToOwned::to_owned).collect::<Vec<_>>();
         assert_eq!(words(&people.line())[1..], ["a", "running"]);
         assert_eq!(words(&people.line())[1..], ["b", "created"]);
@@ -79,7 +90,7 @@ fn what_happens() {
         stage.engine.post(&format!("/containers/{id}/pause"));
         let told: Value = serde_json::from_str(&scripts.line()).unwrap();
         assert_eq!([&told["container"], &told["status"]], ["a", "paused"]);
-        for following in [&mut people, &mut one] {
+        for following in [&people, &one] {
             let line = words(&following.line());
             assert!(line[0].starts_with("20") && line[0].len() == 20, "{line:?}");
             assert_eq!(line[1..], ["a", "paused"]);
@@ -106,7 +117,7 @@ fn it_connects_again() {
         (false, "the answer broke off"),
     ] {
         let server = Canned::start(&[("GET /events", &pieces(EVENTS, &[first, rest], is_whole))]);
-        let mut following = Following::start(&server.url(), &[]);
+        let following = Following::start(&server.url(), &[]);
         for _ in 0..2 {
             assert_eq!(following.line(), "2026-01-31T18:00:00Z  a  running");
             let said = following.remark();
@@ -118,9 +129,7 @@ fn it_connects_again() {
             assert!(following.line().ends_with(json));
         }
         following.child.kill().unwrap();
-        let mut said = String::new();
-        following.stderr.read_to_string(&mut said).unwrap();
-        assert_eq!(said, "");
+        assert!(following.stderr.iter().next().is_none());
     }
     let server = Canned::start(&[("GET /events", &answer(404, r#"{"error":"Not found"}"#))]);
     let output = ctl(&server.url(), &["events"]);

@@ -61,7 +61,10 @@ impl Follower {
 
     /// The next event: its name and what it says. None at the end, which must be a proper one.
     pub(crate) fn next(&mut self) -> Option<(String, Value)> {
+        let since = Instant::now();
         loop {
+            // Signs of life come all the while.
+            assert!(since.elapsed() < Duration::from_secs(20), "nothing");
             while let Some((block, rest)) = self.text.split_once("\n\n") {
                 let (block, rest) = (block.to_owned(), rest.to_owned());
                 self.text = rest;
