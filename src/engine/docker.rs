@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 
 use super::flights::Flights;
 use super::inspected::{Inspected, listed_state, without_slash};
-use super::mirror::{Find, Goal};
+use super::mirror::Find;
 use super::stats::Readings;
 use super::transport::Pool;
 use super::{
@@ -169,51 +169,8 @@ impl Engine {
         self.listing(prefix.as_str()).await.map(Arc::new)
     }
 
-    /// Carries out a change. When this has answered, the other calls show it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotFound`] where there is no container of that name, [`Error::OwnContainer`] where it is the
-    /// gateway's, and the engine's own.
-    pub async fn change(&self, permitted: Permitted<Change>) -> Result<Outcome, Error> {
-        let found = self.locate(permitted.full_name()).await?;
-        let answer = self.act_and_show(&found, &permitted).await;
-        let Err(Error::Refused { .. }) = answer else {
-            return answer;
-        };
-        // Perhaps only because the container went away, or began to, between the look and the act.
-        let again = self.locate(permitted.full_name()).await?;
-        if again.id != found.id {
-            return self.act_and_show(&again, &permitted).await;
-        }
-        if again.is_going() {
-            return Err(Error::NotFound);
-        }
-        answer
-    }
-
-    /// Acts, and answers when the mirror has seen what came of it.
-    async fn act_and_show(
-        &self,
-        found: &Inspected,
-        permitted: &Permitted<Change>,
-    ) -> Result<Outcome, Error> {
-        let (began, change) = (Instant::now(), permitted.operation());
-        let outcome = self.act(found, change).await;
-        let goal = match &outcome {
-            Ok(Outcome::Done) => Goal::of(change, found),
-            // There is nothing to wait for but that the mirror is no older than this.
-            Ok(Outcome::AlreadyRunning | Outcome::AlreadyStopped) => None,
-            // It may have done all the same what was asked.
-            Err(Error::TimedOut(_) | Error::Broken(_) | Error::Refused { .. }) => None,
-            Err(_) => return outcome,
-        };
-        let container = (&found.id, permitted.container());
-        self.mirror.catch_up(container, began, goal.as_ref()).await;
-        outcome
-    }
-
-    async fn act(&self, found: &Inspected, change: &Change) -> Result<Outcome, Error> {
+    /// Acts, on whatever it is but the gateway's own.
+    pub(super) async fn act(&self, found: &Inspected, change: &Change) -> Result<Outcome, Error> {
         if self.own.is(found) {
             return Err(Error::OwnContainer);
         }

@@ -1,5 +1,6 @@
 //! Edge: the Docker engine, asked through bollard and only with permitted operations.
 
+mod change;
 mod command;
 mod compose;
 mod docker;

@@ -165,6 +165,20 @@ impl Mirror {
         {
             return;
         }
+        self.look_again(id, name).await;
+    }
+
+    /// Waits until the mirror has seen that there is no container of this name any more, or will not show it before it
+    /// has.
+    pub(super) async fn catch_up_absence(&self, name: &ContainerName) {
+        let shown = self.picture().id_of(name).cloned();
+        if let Some(id) = shown {
+            self.look_again(&id, name).await;
+        }
+    }
+
+    /// Waits until a look at this container has ended that began after this.
+    async fn look_again(&self, id: &ContainerId, name: &ContainerName) {
         let keeper = self
             .touches
             .lock()
@@ -177,7 +191,7 @@ impl Mirror {
         let id = id.clone();
         let told = async {
             if keeper.send(Touch { id, looked }).await.is_ok() {
-                // Dropped where the mirror is not current any more, and so is not read.
+                // Dropped where nothing is shown of it meanwhile, and so the engine is asked.
                 let _seen = seen.await;
             }
         };

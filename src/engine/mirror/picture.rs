@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Seen;
-use crate::engine::{Look, Rendered};
+use crate::engine::{ContainerId, Look, Rendered};
 use crate::policy::{ContainerName, FullName, Permitted, Prefix};
 
 /// Which containers are managed.
@@ -128,6 +128,12 @@ impl Picture {
             }
         }
         Some(statuses)
+    }
+
+    /// The container that is seen under this name.
+    pub(super) fn id_of(&self, name: &ContainerName) -> Option<&ContainerId> {
+        let seen = self.known.get(name)?.seen.as_ref()?;
+        Some(&seen.id)
     }
 
     /// The container of this name as a look told that began at this time or later.
