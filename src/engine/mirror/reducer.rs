@@ -25,6 +25,8 @@ pub(super) struct Reducer {
     known: HashMap<ContainerName, Known>,
     /// Those to look at next. One that is gone meanwhile is passed over.
     wanted: VecDeque<ContainerId>,
+    /// Those to look at when there is nobody else: nothing is said to have happened to them.
+    wanted_later: VecDeque<ContainerId>,
     stage: Stage,
     notices: Vec<Notice>,
     /// Those of whom it has been told that they are there.
@@ -52,6 +54,8 @@ struct Container {
     name: Option<ContainerName>,
     seen: Option<Arc<Seen>>,
     look: Look,
+    /// Whether the look under way takes long.
+    is_slow: bool,
     /// Whether the listing that makes the picture current waits for it.
     is_awaited: bool,
     /// When the engine last said that something happened to it, where that was after it was last seen.
@@ -62,6 +66,7 @@ struct Container {
 enum Look {
     #[default]
     None,
+    WantedLater,
     Wanted,
     UnderWay,
     /// Under way, and wanted again.
@@ -139,12 +144,12 @@ impl Reducer {
     ) {
         let known: Vec<_> = self.containers.keys().cloned().collect();
         for id in known {
-            self.want(&id);
+            self.want_later(&id);
         }
         let is_first = self.stage == Stage::Unlisted;
         let mut awaited = 0;
         for (id, name) in listed {
-            self.want(&id);
+            self.want_later(&id);
             let container = self.containers.entry(id.clone()).or_default();
             if is_first && !container.is_awaited {
                 container.is_awaited = true;
@@ -195,9 +200,13 @@ impl Reducer {
 
     /// The container to look at next.
     pub(super) fn next(&mut self) -> Option<ContainerId> {
-        while let Some(id) = self.wanted.pop_front() {
+        while let Some(id) = self
+            .wanted
+            .pop_front()
+            .or_else(|| self.wanted_later.pop_front())
+        {
             if let Some(container) = self.containers.get_mut(&id)
-                && container.look == Look::Wanted
+                && matches!(container.look, Look::Wanted | Look::WantedLater)
             {
                 container.look = Look::UnderWay;
                 return Some(id);
@@ -220,7 +229,10 @@ impl Reducer {
         };
         let at = at.unwrap_or(now);
         let was_awaited = std::mem::take(&mut container.is_awaited);
+        let was_slow = std::mem::take(&mut container.is_slow);
         match looked {
+            // Who waited for the look that follows does so no more, and is not to see what was before.
+            Looked::Managed(..) | Looked::Other if is_again && was_slow => self.doubt(id, began),
             Looked::Managed(name, view) => self.see(id, name, (view, at), began),
             Looked::Other => self.leave(id, at),
             Looked::Nothing => self.doubt(id, began),
@@ -229,6 +241,7 @@ impl Reducer {
             self.want(id);
         } else if let Some(container) = self.containers.get(id)
             && container.name.is_none()
+            && container.look == Look::None
         {
             self.containers.remove(id);
         }
@@ -240,20 +253,34 @@ impl Reducer {
     /// A look that began at that time takes long: until it ends, nothing is known of that container.
     pub(super) fn is_slow(&mut self, id: &ContainerId, began: Instant) {
         self.doubt(id, began);
-        if let Some(container) = self.containers.get_mut(id)
-            && std::mem::take(&mut container.is_awaited)
-        {
-            self.count_off();
+        if let Some(container) = self.containers.get_mut(id) {
+            container.is_slow = true;
+            if std::mem::take(&mut container.is_awaited) {
+                self.count_off();
+            }
         }
     }
 
     fn want(&mut self, id: &ContainerId) {
         let container = self.containers.entry(id.clone()).or_default();
         container.look = match container.look {
-            Look::None => {
+            Look::None | Look::WantedLater => {
                 self.wanted.push_back(id.clone());
                 Look::Wanted
             }
+            Look::Wanted => Look::Wanted,
+            Look::UnderWay | Look::Again => Look::Again,
+        };
+    }
+
+    fn want_later(&mut self, id: &ContainerId) {
+        let container = self.containers.entry(id.clone()).or_default();
+        container.look = match container.look {
+            Look::None => {
+                self.wanted_later.push_back(id.clone());
+                Look::WantedLater
+            }
+            Look::WantedLater => Look::WantedLater,
             Look::Wanted => Look::Wanted,
             Look::UnderWay | Look::Again => Look::Again,
         };
@@ -344,8 +371,8 @@ impl Reducer {
                 seen: None,
                 looked_at: began,
             };
-            self.known.insert(name, known);
-            self.is_changed = true;
+            let before = self.known.insert(name, known);
+            self.is_changed |= before.is_none_or(|before| before.seen.is_some());
         }
     }
 

@@ -378,6 +378,66 @@ fn what_takes_long_is_not_waited_for_and_not_shown() {
     assert_eq!(states(&world.reducer.picture(2, 2)).len(), 2);
 }
 
+/// A look that takes long, and that another one is to follow, may tell what was before.
+#[test]
+fn what_took_long_is_not_shown_where_it_is_out_of_date() {
+    let mut world = World::new();
+    world.step(Step::Make(0));
+    world.settle();
+    world.step(Step::Touch(0));
+    world.step(Step::Begin);
+    world.step(Step::Answer(0));
+    world.step(Step::Turn(0, 1));
+    world.step(Step::Touch(0));
+    world.step(Step::Slow(0));
+    world.step(Step::End(0));
+    assert!(states(&world.reducer.picture(1, 1)).is_empty());
+    world.step(Step::Begin);
+    world.step(Step::Answer(0));
+    world.step(Step::End(0));
+    let picture = world.reducer.picture(2, 2);
+    assert_eq!(states(&picture), [("a".to_owned(), State::Running)].into());
+}
+
+/// Of two that had one name, the one that was looked at first is looked at again, though it has no name by then.
+#[test]
+fn who_has_a_name_is_asked_again_where_it_is_not_clear() {
+    let mut world = World::new();
+    world.settle();
+    world.step(Step::Make(0));
+    world.step(Step::Hint(false));
+    world.step(Step::Begin);
+    world.step(Step::Answer(0));
+    world.step(Step::Rename(0, 3));
+    world.step(Step::Make(0));
+    world.step(Step::Hint(true));
+    world.step(Step::Hint(false));
+    world.step(Step::Begin);
+    world.step(Step::Answer(1));
+    world.step(Step::End(1));
+    world.step(Step::End(0));
+    world.step(Step::Begin);
+    assert_eq!(world.looks.len(), 1);
+    world.step(Step::Answer(0));
+    world.step(Step::End(0));
+    assert_eq!(world.reducer.len(), 1);
+}
+
+/// What has happened is looked at before what is only listed.
+#[test]
+fn a_hint_goes_before_a_listing() {
+    let mut world = World::new();
+    for name in 0..NAMES.len() {
+        world.step(Step::Make(name));
+    }
+    world.settle();
+    world.step(Step::List);
+    world.step(Step::Touch(2));
+    assert_eq!(world.reducer.next(), Some(id(3)));
+    let rest: HashSet<_> = std::iter::from_fn(|| world.reducer.next()).collect();
+    assert_eq!(rest, [id(1), id(2)].into());
+}
+
 #[test]
 fn goals() {
     let seen = |state, started_at: Option<&str>| {
