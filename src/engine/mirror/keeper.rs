@@ -31,14 +31,20 @@ const MAX_EVENT_BYTES: usize = 1024 * 1024;
 /// The most bytes of a listing: about two thousand for each of thirty thousand containers.
 const MAX_LISTING_BYTES: usize = 64 * 1024 * 1024;
 
-/// How many containers are looked at at once.
+/// How many containers are looked at at once, but for those that take long.
 const LOOKS_AT_ONCE: usize = 8;
+
+/// The same with those.
+const MAX_LOOKS: usize = 64;
 
 /// After how long a look is slow: its container is not waited for then.
 const SLOW: Duration = Duration::from_secs(1);
 
+/// How often it is asked which are.
+const LOOK_OUT: Duration = Duration::from_millis(250);
+
 /// How often the engine is asked for everything, though nothing was heard: events can be lost, and have no heartbeat.
-const LIST_AGAIN: Duration = Duration::from_secs(60);
+const LIST_AGAIN: Duration = Duration::from_mins(1);
 
 /// How long there is at least between two listings.
 const LIST_APART: Duration = Duration::from_secs(1);
@@ -70,7 +76,7 @@ impl Engine {
                 tracing::debug!(?why, "the mirror does not become current");
             }
             keeper.give_up();
-            keeper.rest(pause).await;
+            keeper.meanwhile(sleep(pause)).await;
             pause = (pause * 2).min(if is_absent { ABSENT_PAUSE } else { longest });
         }
     }
@@ -89,6 +95,8 @@ struct Keeper<'engine> {
     list_at: Instant,
     /// When everything was listed; none while it is being listed.
     listed_at: Option<Instant>,
+    /// Whether something was missed since it began to be listed.
+    is_missed: bool,
 }
 
 /// Who waits for a look at one container.
@@ -136,20 +144,22 @@ impl<'engine> Keeper<'engine> {
             waiting: HashMap::new(),
             list_at: Instant::now(),
             listed_at: None,
+            is_missed: false,
         }
     }
 
     /// Follows the engine until it cannot be followed any more, and says why.
     async fn follow(&mut self) -> Result<Infallible, Error> {
         let events = Question::get(EVENTS.to_owned());
-        let events = self.engine.open("events", events).await?;
+        let events = self.engine.open("events", events);
+        let events = self.meanwhile(events).await?;
         let mut events = Lines::of(events, MAX_EVENT_BYTES);
         let mut questions = Questions::new();
         self.begin(&mut questions);
-        let mut slow = interval(SLOW);
+        let mut slow = interval(LOOK_OUT);
         slow.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            while questions.len() <= LOOKS_AT_ONCE
+            while self.has_place(&questions)
                 && let Some(id) = self.reducer.next()
             {
                 questions.push(self.look(id));
@@ -177,6 +187,13 @@ impl<'engine> Keeper<'engine> {
         }
     }
 
+    /// Whether one more container can be looked at.
+    fn has_place(&self, questions: &Questions<'_>) -> bool {
+        let began = self.waiting.values().filter_map(|waiting| waiting.began);
+        let quick = began.filter(|began| began.elapsed() <= SLOW);
+        questions.len() <= MAX_LOOKS && quick.count() < LOOKS_AT_ONCE
+    }
+
     /// Begins anew with what is managed now.
     fn begin(&mut self, questions: &mut Questions<'engine>) {
         let managed = Arc::clone(&self.managed.borrow_and_update());
@@ -192,7 +209,7 @@ impl<'engine> Keeper<'engine> {
     }
 
     fn list(&mut self) -> BoxFuture<'engine, Answer> {
-        self.listed_at = None;
+        (self.listed_at, self.is_missed) = (None, false);
         let engine = self.engine;
         let question = listing(self.reducer.managed().prefix());
         async move { Answer::Listed(listed(engine, question).await) }.boxed()
@@ -218,9 +235,10 @@ impl<'engine> Keeper<'engine> {
                 let now = Instant::now();
                 self.listed_at = Some(now);
                 // Docker answers that it will tell of events a moment before it does (moby, `getEvents`). What happens in that
-                // moment is in no event; it may be after the first listing, and is not after a second.
-                let is_first = self.reducer.is_unlisted();
-                self.list_at = now + if is_first { LIST_APART } else { LIST_AGAIN };
+                // moment is in no event; it may be after the first listing, and is not after a second. What was missed since
+                // one began may have come after the engine's answer to it.
+                let is_enough = !self.reducer.is_unlisted() && !self.is_missed;
+                self.list_at = now + if is_enough { LIST_AGAIN } else { LIST_APART };
                 let listed = named(listed?, self.reducer.managed());
                 self.reducer.listed(listed);
             }
@@ -259,22 +277,27 @@ impl<'engine> Keeper<'engine> {
                 self.show();
             }
             Hint::Nothing => {}
-            Hint::Anything => {
-                let soonest = self.listed_at.map_or(self.list_at, |at| at + LIST_APART);
-                self.list_at = self.list_at.min(soonest);
-            }
+            Hint::Anything => match self.listed_at {
+                Some(at) => self.list_at = self.list_at.min(at + LIST_APART),
+                None => self.is_missed = true,
+            },
         }
     }
 
     /// Does not wait any longer for looks that take long.
     fn look_out(&mut self) {
-        let is_slow = |began: Instant| began.elapsed() > SLOW;
-        let under_way = self.waiting.iter();
-        let under_way = under_way.filter_map(|(id, waiting)| Some((id, waiting.began?)));
-        for (id, began) in under_way.filter(|(_, began)| is_slow(*began)) {
+        let mut waited = Vec::new();
+        for (id, waiting) in &mut self.waiting {
+            let Some(began) = waiting.began.filter(|began| began.elapsed() > SLOW) else {
+                continue;
+            };
             self.reducer.is_slow(id, began);
+            waited.append(&mut waiting.under_way);
+            waited.append(&mut waiting.next);
         }
         self.show();
+        // Now that the engine is asked of them.
+        drop(waited);
     }
 
     /// Shows what has come of it.
@@ -297,19 +320,19 @@ impl<'engine> Keeper<'engine> {
     fn give_up(&mut self) {
         let was_current = self.reducer.is_current();
         self.reducer.begin(Arc::clone(self.reducer.managed()));
-        self.waiting.clear();
         let notices = was_current.then_some(Notice::NotCurrent);
         self.publish(notices.into_iter().collect());
+        // Shown first: whoever goes on must not read what was before.
+        self.waiting.clear();
     }
 
-    /// Waits before the next attempt.
-    async fn rest(&mut self, pause: Duration) {
-        let rested = sleep(pause);
-        let mut rested = pin!(rested);
+    /// Waits for this while nothing is known.
+    async fn meanwhile<T>(&mut self, until: impl Future<Output = T>) -> T {
+        let mut until = pin!(until);
         loop {
             tokio::select! {
-                () = &mut rested => return,
-                // Reads go to the engine, which knows.
+                done = &mut until => return done,
+                // Nobody waits: reads go to the engine, which knows, and whatever is looked at is looked at after this.
                 Some(touch) = self.touches.recv() => drop(touch),
             }
         }
@@ -318,8 +341,8 @@ impl<'engine> Keeper<'engine> {
 
 impl Drop for Keeper<'_> {
     fn drop(&mut self) {
-        self.engine.mirror.keep(None);
         self.give_up();
+        self.engine.mirror.keep(None);
     }
 }
 
