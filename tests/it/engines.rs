@@ -64,18 +64,28 @@ impl Direct {
     }
 
     /// The same with these further settings.
-    pub(crate) fn create_as(&self, name: &str, program: &str, mut settings: Value) -> String {
+    pub(crate) fn create_as(&self, name: &str, program: &str, settings: Value) -> String {
+        let said = self.ask_to_create(name, program, settings);
+        assert_eq!(said.status, 201, "{name}: {}", said.body);
+        said.body["Id"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a container that stops at once, unless the name is taken; answers its id.
+    pub(crate) fn try_create(&self, name: &str) -> Option<String> {
+        let said = self.ask_to_create(name, PROGRAM, json!({}));
+        assert!([201, 409].contains(&said.status), "{name}: {}", said.body);
+        said.body["Id"].as_str().map(ToOwned::to_owned)
+    }
+
+    fn ask_to_create(&self, name: &str, program: &str, mut settings: Value) -> Said {
         settings["Image"] = IMAGE.into();
         settings["Cmd"] = json!(["/bin/sh", "-c", program]);
         settings["HostConfig"] = json!({ "NetworkMode": "none" });
-        let container = settings;
-        let said = self.ask(
+        self.ask(
             "POST",
             &format!("/containers/create?name={name}"),
-            Some(&container),
-        );
-        assert_eq!(said.status, 201, "{name}: {}", said.body);
-        said.body["Id"].as_str().unwrap().to_owned()
+            Some(&settings),
+        )
     }
 
     /// Does something that must work.

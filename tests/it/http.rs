@@ -1,7 +1,7 @@
 //! A client for the gateway that sends exactly what it is told, byte for byte.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
@@ -24,6 +24,30 @@ impl Answer {
 
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
+    }
+}
+
+/// A connection for several requests, one after the other.
+pub(crate) struct Kept(BufReader<TcpStream>);
+
+impl Kept {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self(BufReader::new(connect(address)))
+    }
+
+    /// Sends one request with these further header lines, each with its `\r\n`.
+    pub(crate) fn ask(&mut self, method: &str, path: &str, headers: &str) -> Answer {
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\n{headers}\r\n");
+        self.0.get_mut().write_all(request.as_bytes()).unwrap();
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(self.0.read_line(&mut head).unwrap(), 0, "{path}: {head}");
+        }
+        let mut answer = parse(&head).unwrap_or_else(|| panic!("{method} {path}: {head}"));
+        let mut body = vec![0; answer.header("content-length").parse().unwrap_or(0)];
+        self.0.read_exact(&mut body).unwrap();
+        answer.body = String::from_utf8(body).unwrap();
+        answer
     }
 }
 

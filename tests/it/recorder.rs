@@ -8,13 +8,24 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, client, server};
 use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+
+use crate::stats::until;
 
 /// Something that happens at a moment of the test's choice.
 type Deed = Box<dyn FnOnce() + Send>;
 
-/// The requests that reached the engine, as `METHOD target`, and what is to happen before the next change does.
+/// Whether the answer to a request is kept back.
+type Held = Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>;
+
+/// The requests that reached the engine, as `METHOD target`, what is to happen before the next change does, and which
+/// answers are kept back.
 #[derive(Clone, Default)]
-pub(crate) struct Record(Arc<Mutex<Vec<String>>>, Arc<Mutex<Option<Deed>>>);
+pub(crate) struct Record(
+    Arc<Mutex<Vec<String>>>,
+    Arc<Mutex<Option<Deed>>>,
+    watch::Sender<Held>,
+);
 
 impl Record {
     /// What came since the last time, but for what the mirror asks by itself.
@@ -34,6 +45,23 @@ impl Record {
     /// Makes something happen between the gateway's look at a container and its act on it.
     pub(crate) fn before_the_next_change(&self, deed: impl FnOnce() + Send + 'static) {
         *self.1.lock().unwrap() = Some(Box::new(deed));
+    }
+
+    /// Keeps back what the engine answers to such requests, until all are released.
+    pub(crate) fn hold(&self, is_held: impl Fn(&str) -> bool + Send + Sync + 'static) {
+        self.2.send_replace(Some(Arc::new(is_held)));
+    }
+
+    pub(crate) fn release(&self) {
+        self.2.send_replace(None);
+    }
+
+    /// Waits, at most ten seconds, until such a request has come; what came is not taken.
+    pub(crate) fn wait_for(&self, is_meant: impl Fn(&str) -> bool) {
+        until("asked", || {
+            let came = self.0.lock().unwrap();
+            came.iter().any(|request| is_meant(request))
+        });
     }
 
     /// Of what came since the last time, all that changes something.
@@ -86,11 +114,16 @@ async fn pass(
     let deed = line
         .starts_with("POST ")
         .then(|| record.1.lock().unwrap().take());
-    record.0.lock().unwrap().push(line);
+    record.0.lock().unwrap().push(line.clone());
     if let Some(deed) = deed.flatten() {
         tokio::task::spawn_blocking(deed).await.unwrap();
     }
     let mut sender = sender.lock().await;
     sender.ready().await?;
-    sender.send_request(request).await
+    let answer = sender.send_request(request).await?;
+    let mut held = record.2.subscribe();
+    let is_let_go = |held: &Held| !held.as_ref().is_some_and(|is_held| is_held(&line));
+    // The sender is kept in the record.
+    drop(held.wait_for(is_let_go).await);
+    Ok(answer)
 }

@@ -94,7 +94,7 @@ pub(crate) fn busy(stage: &Stage, name: &str) -> String {
 }
 
 /// Waits, at most ten seconds, until something is so.
-pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let since = Instant::now();
     while !is_so() {
         assert!(since.elapsed() < Duration::from_secs(10), "not {what}");
