@@ -49,6 +49,7 @@ mod logs_flow;
 mod logs_follow;
 mod metrics;
 mod mirror;
+mod mirror_away;
 mod mirror_writes;
 mod names;
 mod openapi;
