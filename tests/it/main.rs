@@ -50,6 +50,7 @@ mod logs_follow;
 mod metrics;
 mod mirror;
 mod mirror_away;
+mod mirror_stuck;
 mod mirror_writes;
 mod names;
 mod openapi;

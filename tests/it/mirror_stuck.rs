@@ -1,0 +1,126 @@
+//! The mirror before an engine that is slow to tell, or does not: what is stuck holds nothing else up.
+
+use std::time::{Duration, Instant};
+
+use relayer_controller::pretend::Fault;
+
+use crate::http::{self, Answer};
+use crate::stage::Stage;
+use crate::stats::until;
+
+/// Containers `c0` to `c10`, and an engine that may take its time.
+fn tables() -> String {
+    let table =
+        |number| format!("[containers.c{number}]\nallow = [\"status\", \"start\", \"stop\"]\n");
+    let tables: String = (0..11).map(table).collect();
+    format!("timeout = \"30s\"\n{tables}")
+}
+
+fn state(answer: &Answer) -> String {
+    answer.json()["status"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn is(stage: &Stage, name: &str, expected: &str) -> bool {
+    state(&stage.get_mirrored(&format!("/container/{name}/status"))) == expected
+}
+
+/// A line that cannot be read may have been about anything, also about what came too late for the listing under way.
+#[test]
+fn a_line_that_is_lost_during_a_listing() {
+    let stage = Stage::pretend(&tables());
+    let pretend = stage.pretend.as_ref().unwrap();
+    stage.record.take_of_mirror();
+    stage.record.hold(|line| line.contains("/json?all=1"));
+    pretend.send_event("{");
+    stage.record.wait_for(|line| line.contains("/json?all=1"));
+    // By when it has been answered is not known here, but that it has before this.
+    assert_eq!(stage.engine.state(&stage.container("c0")), "created");
+    until("seen", || is(&stage, "c0", "created"));
+    pretend.set_deaf(true);
+    stage.container("c1");
+    pretend.set_deaf(false);
+    pretend.send_event("{");
+    // What is told after that line is heard after it.
+    let last = stage.container("c2");
+    stage.record.wait_for(|line| line.contains(&last));
+    stage.record.release();
+    until("listed again", || is(&stage, "c1", "created"));
+}
+
+/// More than are looked at at once are stuck: the others are told of all the same, and read as they are.
+#[test]
+fn containers_that_the_engine_does_not_tell_of() {
+    let stage = Stage::pretend(&tables());
+    let ids: Vec<_> = (0..11)
+        .map(|number| stage.running(&format!("c{number}")))
+        .collect();
+    for number in 0..11 {
+        until("seen", || is(&stage, &format!("c{number}"), "running"));
+    }
+    let stuck: Vec<_> = ids[..9].to_vec();
+    let of_stuck = stuck.clone();
+    stage.record.hold(move |line| {
+        line.contains("size=false") && of_stuck.iter().any(|id| line.contains(id))
+    });
+    for id in &stuck {
+        stage.engine.post(&format!("/containers/{id}/stop?t=0"));
+    }
+    for id in &stuck {
+        stage
+            .record
+            .wait_for(|line| line.contains(&format!("{id}/json?size=false")));
+    }
+    // Through the gateway what was done is read at once, and beside it soon.
+    let begun = Instant::now();
+    assert_eq!(stage.post("/container/c9/stop").status, 200);
+    assert!(is(&stage, "c9", "exited"));
+    stage
+        .engine
+        .post(&format!("/containers/{}/stop?t=0", ids[10]));
+    until("told", || is(&stage, "c10", "exited"));
+    println!("told after {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    // Of those that are stuck the engine is asked.
+    until("doubted", || is(&stage, "c0", "exited"));
+    let list = stage.get_mirrored("/containers").json();
+    let list = list["containers"].as_array().unwrap();
+    assert!(list.iter().all(|one| one["status"] == "exited"), "{list:?}");
+    stage.record.release();
+    until("in memory", || {
+        stage.record.take();
+        let is_told = is(&stage, "c0", "exited");
+        is_told && stage.record.take().is_empty()
+    });
+}
+
+/// Nobody waits for a mirror that is not current.
+#[test]
+fn changes_while_no_events_come() {
+    let stage = Stage::pretend(&tables());
+    stage.container("c0");
+    until("seen", || is(&stage, "c0", "created"));
+    let pretend = stage.pretend.as_ref().unwrap();
+    pretend.set_fault_on("/events", Fault::Stall);
+    stage.record.take_of_mirror();
+    pretend.cut_events();
+    stage.record.wait_for(|line| line.contains("/events?"));
+    let ready = http::ask(stage.address, "GET", "/ready");
+    assert_eq!(ready.body, r#"{"ready":true,"mirror":"not current"}"#);
+    let begun = Instant::now();
+    for (verb, after) in [
+        ("start", "running"),
+        ("stop", "exited"),
+        ("start", "running"),
+    ] {
+        assert_eq!(stage.post(&format!("/container/c0/{verb}")).status, 200);
+        assert!(is(&stage, "c0", after), "after {verb}");
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
+}
