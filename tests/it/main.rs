@@ -51,6 +51,7 @@ mod metrics;
 mod mirror;
 mod mirror_away;
 mod mirror_stuck;
+mod mirror_tags;
 mod mirror_writes;
 mod names;
 mod openapi;
