@@ -50,6 +50,7 @@ mod logs_follow;
 mod metrics;
 mod mirror;
 mod mirror_away;
+mod mirror_streams;
 mod mirror_stuck;
 mod mirror_tags;
 mod mirror_writes;
