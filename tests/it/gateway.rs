@@ -108,7 +108,10 @@ impl Gateway {
         assert_eq!(said, (status, body), "{method} {path} before {engine}");
         let is_state = path == "/containers" || path.starts_with("/container/");
         let begun = Instant::now();
-        while method == "GET" && is_state {
+        if method != "GET" || !is_state {
+            return;
+        }
+        loop {
             let answer = self.get_mirrored(path);
             if (answer.status, answer.body.as_str()) == (status, body) {
                 return;

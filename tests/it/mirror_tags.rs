@@ -93,9 +93,9 @@ fn who_has_it_is_told_so() {
 }
 
 /// The tag when `a` is so.
-fn tag_when(stage: &Stage, path: &str, state: &str) -> String {
-    let state = format!("\"container\":\"a\",\"status\":\"{state}\"");
-    until("so", || get(stage, path, "").body.contains(&state));
+fn tag_when(stage: &Stage, path: &str, expected: &str) -> String {
+    let expected = format!("\"container\":\"a\",\"status\":\"{expected}\"");
+    until("so", || get(stage, path, "").body.contains(&expected));
     tag(stage, path, "")
 }
 
@@ -107,7 +107,16 @@ fn by_what_one_may_see() {
     );
     for (name, role) in [("ann", "all"), ("bob", "all"), ("cid", "one")] {
         let hash = TokenHash::of(&format!("{name}-token")).written();
-        tables += &format!("[principals.{name}]\ntoken = \"{hash}\"\nroles = [\"{role}\"]\n");
+        let principal = [
+            "[principals.",
+            name,
+            "]\ntoken = \"",
+            &hash,
+            "\"\nroles = [\"",
+            role,
+            "\"]\n",
+        ];
+        tables.extend(principal);
     }
     let by = |name: &str| format!("Authorization: Bearer {name}-token\r\n");
     on_each_engine(&tables, |stage| {

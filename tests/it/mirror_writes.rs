@@ -23,9 +23,9 @@ fn tables(count: usize) -> String {
 
 /// Changes this container so many times, and each time asks at once what it is now.
 fn pairs(stage: &Stage, name: &str, count: usize, dice: &mut Dice) {
-    let mut state = "created";
+    let mut before = "created";
     for number in 0..count {
-        let (verb, after) = match state {
+        let (verb, after) = match before {
             "running" => dice.pick(&[
                 ("stop", "exited"),
                 ("restart", "running"),
@@ -50,9 +50,9 @@ fn pairs(stage: &Stage, name: &str, count: usize, dice: &mut Dice) {
         };
         assert_eq!(
             told, after,
-            "{name} after {verb} when it was {state}, number {number}"
+            "{name} after {verb} when it was {before}, number {number}"
         );
-        state = after;
+        before = after;
     }
 }
 

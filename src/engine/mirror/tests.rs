@@ -61,13 +61,16 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 0..120)
 }
 
+/// What the engine answers to a look: name and state, or that there is no such container.
+type Answer = Option<(usize, State)>;
+
 /// An engine, the way to it, and the reducer at its end.
 struct World {
     engine: BTreeMap<usize, (usize, State)>,
     made: usize,
     hints: Vec<Subject>,
     /// Looks under way: whose, since when, and what the engine answered by then.
-    looks: Vec<(ContainerId, Instant, Option<Option<(usize, State)>>)>,
+    looks: Vec<(ContainerId, Instant, Option<Answer>)>,
     reducer: Reducer,
     now: Instant,
     /// What one who follows along believes.
