@@ -85,6 +85,10 @@ pub(super) enum ItemResult<'name> {
 }
 
 /// Whether the engine answers.
+#[expect(
+    clippy::struct_field_names,
+    reason = "the answer is `{\"ready\":true}`"
+)]
 #[derive(Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Ready {

@@ -136,7 +136,7 @@ fn the_gateway_works_over_tls() {
         let engine = Direct::new(&front.folder().join("pretend.sock"));
         engine.create(&format!("{prefix}a"), &serde_json::json!({}));
         let gateway = front.gateway(&prefix, host, is_strict);
-        gateway.check("GET", "/ready", 200, r#"{"ready":true}"#);
+        gateway.wait_until_current();
         gateway.check(
             "POST",
             "/container/a/start",
