@@ -83,10 +83,13 @@ fn status(program: &Path, stage: &Stage) {
     ours.set_nodelay(true).unwrap();
     let inspect = get(&format!("/v1.41/containers/{}muxer/json", stage.prefix));
     let status = get("/container/muxer/status");
+    let fresh = status.replace("\r\n\r\n", "\r\nCache-Control: no-cache\r\n\r\n");
     let (mut theirs_took, mut ours_took) = (Vec::new(), Vec::new());
+    let mut mirrored_took = Vec::new();
     for _ in 0..3000 {
         theirs_took.push(exchange(&mut direct, &inspect));
-        ours_took.push(exchange(&mut ours, &status));
+        ours_took.push(exchange(&mut ours, &fresh));
+        mirrored_took.push(exchange(&mut ours, &status));
     }
     let (theirs, ours) = (median(theirs_took), median(ours_took));
     row(
@@ -95,7 +98,7 @@ fn status(program: &Path, stage: &Stage) {
         "",
     );
     row(
-        "`GET /container/x/status`, in turn with it",
+        "`GET /container/x/status` with `Cache-Control: no-cache`, in turn with it",
         &milliseconds(ours),
         "",
     );
@@ -103,6 +106,11 @@ fn status(program: &Path, stage: &Stage) {
         "added by the gateway",
         &milliseconds(ours.saturating_sub(theirs)),
         "≤ 0.15 ms",
+    );
+    row(
+        "`GET /container/x/status` from memory, in turn with both",
+        &milliseconds(median(mirrored_took)),
+        "",
     );
 }
 
@@ -167,6 +175,11 @@ fn pass(mut client: UnixStream, mut engine: UnixStream, tell: &Sender<Duration>)
         let request = String::from_utf8_lossy(buffer.get(..length).unwrap()).into_owned();
         let sent = Instant::now();
         engine.write_all(request.as_bytes()).unwrap();
+        if request.contains("/events?") {
+            // It has no end.
+            let _ended = std::io::copy(&mut engine, &mut client);
+            return;
+        }
         let answer = read_answer(&mut engine);
         if request.starts_with("POST ") {
             tell.send(sent.elapsed()).unwrap();
