@@ -111,10 +111,22 @@ impl World<'_> {
                 begun.elapsed() < LIMIT,
                 "in memory: {mirrored:#?}\nthe engine: {fresh:#?}\nasked meanwhile: {asked:?}"
             );
+            self.remove_again(&fresh);
         }
         let is_disturbed = self.is_disturbed.swap(false, Ordering::Relaxed);
         let worst = &mut self.worst[usize::from(is_disturbed)];
         *worst = begun.elapsed().max(*worst);
+    }
+
+    /// Where a container is renamed while it is removed, Docker may fail to remove its files. Then it is left over, dead
+    /// by one of its answers and still being removed by the other, until it is removed once more.
+    fn remove_again(&self, said: &BTreeMap<String, (u16, Value)>) {
+        for name in MANAGED {
+            let (_, view) = &said[&format!("/container/{name}")];
+            if view["status"] == "dead" || view["status"] == "removing" {
+                self.stage.engine.remove(&self.full(name));
+            }
+        }
     }
 
     fn read(&self, headers: &str) -> BTreeMap<String, (u16, Value)> {
