@@ -91,9 +91,8 @@ impl Api {
     /// Answers one request.
     pub async fn answer(&self, request: Request) -> Response {
         let begun = Instant::now();
-        let (method, route) = self
-            .routes
-            .counted_as(&request.head.method, request.head.uri.path());
+        let head = &request.head;
+        let counted = self.routes.counted_as(&head.method, head.uri.path());
         let id = request.id.to_string();
         let form = Form::asked_by(&request.head.headers);
         let config = self.gateway.snapshot();
@@ -107,7 +106,7 @@ impl Api {
             response.headers_mut().insert("x-request-id", id);
         }
         let status = response.status().as_u16();
-        self.metrics.request(method, route, status, begun.elapsed());
+        self.metrics.request(&counted, status, begun.elapsed());
         response
     }
 

@@ -4,6 +4,7 @@ use hyper::Method;
 use matchit::{InsertError, Router};
 
 use crate::gateway::BatchVerb;
+use crate::metrics::{Counted, Tally};
 use crate::policy::{Facility, Verb};
 
 /// One thing that can be asked for.
@@ -208,7 +209,14 @@ const fn row(method: &'static str, path: &'static str, needs: Need, endpoint: En
 const OTHER: &str = "other";
 
 /// The table, ready to look things up in.
-pub(super) struct Routes(Router<Vec<&'static Row>>);
+pub(super) struct Routes(Router<Known>);
+
+/// A path that is known.
+struct Known {
+    rows: Vec<&'static Row>,
+    /// Where its GETs are counted.
+    gets: Tally,
+}
 
 /// What a path says where its row leaves it open, still encoded; empty where it leaves nothing open.
 #[derive(Clone, Copy, Debug)]
@@ -237,12 +245,16 @@ impl Routes {
     ///
     /// Where two paths of the table contradict each other.
     pub(super) fn new() -> Result<Self, InsertError> {
-        let mut router = Router::<Vec<&'static Row>>::new();
+        let mut router = Router::<Known>::new();
         for row in ROWS {
             if let Ok(found) = router.at_mut(row.path) {
-                found.value.push(row);
+                found.value.rows.push(row);
             } else {
-                router.insert(row.path, vec![row])?;
+                let known = Known {
+                    rows: vec![row],
+                    gets: Tally::default(),
+                };
+                router.insert(row.path, known)?;
             }
         }
         Ok(Self(router))
@@ -258,7 +270,7 @@ impl Routes {
         } else {
             method.as_str()
         };
-        match found.value.iter().find(|row| row.method == asked) {
+        match found.value.rows.iter().find(|row| row.method == asked) {
             Some(row) => {
                 let segment = |key| found.params.get(key).unwrap_or_default();
                 let segments = Segments {
@@ -267,22 +279,26 @@ impl Routes {
                 };
                 Route::Found(row, segments)
             }
-            None => Route::OtherMethod(allow(found.value)),
+            None => Route::OtherMethod(allow(&found.value.rows)),
         }
     }
 
     /// What a request is counted as: a method and a row's path, or `other` where no row has them. There are few of
     /// either, whatever callers send.
-    pub(super) fn counted_as(&self, method: &Method, path: &str) -> (&'static str, &'static str) {
-        let method = match *method {
-            Method::GET => "GET",
-            Method::HEAD => "HEAD",
-            Method::POST => "POST",
-            _ => OTHER,
+    pub(super) fn counted_as(&self, method: &Method, path: &str) -> Counted<'_> {
+        let known = self.0.at(path).ok().map(|found| found.value);
+        let row = known.and_then(|known| known.rows.first());
+        let (method, tally) = match *method {
+            Method::GET => ("GET", known.map(|known| &known.gets)),
+            Method::HEAD => ("HEAD", None),
+            Method::POST => ("POST", None),
+            _ => (OTHER, None),
         };
-        let row = self.0.at(path).ok();
-        let row = row.and_then(|found| found.value.first());
-        (method, row.map_or(OTHER, |row| row.path))
+        Counted {
+            method,
+            route: row.map_or(OTHER, |row| row.path),
+            tally,
+        }
     }
 }
 

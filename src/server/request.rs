@@ -144,6 +144,31 @@ impl RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}{:08x}", self.0, self.1)
+        // Digit by digit: every request is given its name.
+        let mut number = u64::from(self.0) << 32 | u64::from(self.1);
+        let mut digits = [0; 16];
+        for digit in digits.iter_mut().rev() {
+            // Four bits: it is a digit always.
+            let value = u8::try_from(number & 0xf).unwrap_or_default();
+            *digit = value + if value < 10 { b'0' } else { b'a' - 10 };
+            number >>= 4;
+        }
+        f.write_str(str::from_utf8(&digits).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RequestId;
+
+    #[test]
+    fn a_name_is_sixteen_digits() {
+        for (id, expected) in [
+            (RequestId(0, 0), "0000000000000000"),
+            (RequestId(0x3e8a_a595, 0x9_0a0f), "3e8aa59500090a0f"),
+            (RequestId(u32::MAX, u32::MAX), "ffffffffffffffff"),
+        ] {
+            assert_eq!(id.to_string(), expected);
+        }
     }
 }
