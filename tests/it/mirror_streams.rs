@@ -31,13 +31,17 @@ impl Follower {
         Self(BufReader::with_capacity(1024, stream))
     }
 
-    /// Reads until an event of this name, and gives what it says; no other may come before.
+    /// Waits for an event of this name, and gives what it says; no other may come before.
     async fn expect(&mut self, expected: &str) -> Value {
+        let told = timeout(Duration::from_secs(30), self.read(expected)).await;
+        told.unwrap_or_else(|_| panic!("no {expected}"))
+    }
+
+    async fn read(&mut self, expected: &str) -> Value {
         let mut name = String::new();
         loop {
             let mut line = String::new();
-            let read = timeout(Duration::from_secs(30), self.0.read_line(&mut line)).await;
-            let read = read.unwrap_or_else(|_| panic!("no {expected}")).unwrap();
+            let read = self.0.read_line(&mut line).await.unwrap();
             assert_ne!(read, 0, "ended before {expected}");
             if let Some(given) = line.trim_end().strip_prefix("event: ") {
                 given.clone_into(&mut name);
