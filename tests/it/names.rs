@@ -106,7 +106,7 @@ fn forms_that_name_nothing() {
             "/info",
             "/_ping",
             "/version",
-            "/events",
+            "/v1.41/events",
             "/exec/x/start",
             "/debug/pprof",
         ];
