@@ -17,7 +17,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long the engine may take to know that a program has ended whose output has; then it is looked at ever less.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// For how long nothing has to come of a program that has ended, so that it counts as all, and the most that is waited
 /// for that.
@@ -122,7 +122,7 @@ impl Process {
                         return Ok(None);
                     }
                     look_at = Instant::now() + pause;
-                    pause = (2 * pause).min(LONGEST_PAUSE);
+                    pause = (pause * 3 / 2).min(LONGEST_PAUSE);
                 }
             }
         }
