@@ -30,8 +30,9 @@
 //! 6. The [`Gateway`](gateway::Gateway) asks the [`Policy`](policy::Policy), and the [`Trail`](audit::Trail) has the decision
 //!    before anything happens.
 //! 7. The [`Permitted`](policy::Permitted) operation, which only the policy can make, is spent on the
-//!    [`Engine`](engine::Engine). A change runs on a task of its own, to its end.
-//! 8. What goes on after that, such as a log that is followed, is asked about again whenever the configuration changes.
+//!    [`Mirror`](engine::Mirror), which has in memory what there is, or on the [`Engine`](engine::Engine). A change runs on
+//!    a task of its own, to its end, and is answered when the mirror shows it.
+//! 8. What goes on after that, such as a log that is followed or the [`Events`](gateway::Events) of the mirror, is asked about again whenever the configuration changes.
 //!    The outcome is recorded and [counted](metrics::Metrics), and the answer is rendered.
 
 pub mod address;
