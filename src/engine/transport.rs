@@ -6,7 +6,7 @@
 //! connections, so the version is always that of the engine that is there.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bollard::errors::Error;
@@ -140,13 +140,9 @@ impl Pool {
     /// a new connection; one that may have been is not, because it may have been carried out.
     pub(super) async fn send(&self, request: BollardRequest) -> Result<Response<Incoming>, Error> {
         let (mut connection, response) = self.exchange(request).await?;
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         // Its answer is yet to be read; `take` passes it over until then.
         connection.used = Instant::now();
-        if idle.len() < MAX_IDLE {
-            idle.push(connection);
-        }
-        drop(idle);
+        self.keep(connection);
         if response.status() == StatusCode::NOT_MODIFIED {
             return Err(Error::DockerResponseServerError {
                 status_code: StatusCode::NOT_MODIFIED.as_u16(),
@@ -185,16 +181,32 @@ impl Pool {
         Ok((connection, response))
     }
 
+    /// Opens a connection for the next who needs one, where none is idle. That it cannot be opened, they will see.
+    pub(super) async fn stock(self: Arc<Self>) {
+        let is_any = self.idle().iter().any(Connection::is_usable);
+        if !is_any && let Ok(connection) = self.connect().await {
+            self.keep(connection);
+        }
+    }
+
     /// Forgets the idle connections: after one of them fell silent, the others may lead to nowhere too.
     pub(super) fn forget(&self) {
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.idle().clear();
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, connection: Connection) {
+        let mut idle = self.idle();
+        if idle.len() < MAX_IDLE {
+            idle.push(connection);
+        }
     }
 
     fn take(&self) -> Option<Connection> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle();
         idle.retain(|kept| !kept.sender.is_closed() && kept.used.elapsed() < MAX_IDLE_TIME);
         let latest = idle.iter().rposition(Connection::is_usable)?;
         Some(idle.swap_remove(latest))

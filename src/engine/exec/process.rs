@@ -1,5 +1,6 @@
 //! One program in a container, from the engine's calls: made, started, read, and looked at until it has ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::exec::CreateExecOptions;
@@ -82,6 +83,8 @@ impl Engine {
         );
         let begun = Instant::now();
         let upstream = self.open("exec_start", question).await?;
+        // Its end is asked for on another connection, which need not be opened then.
+        tokio::spawn(Arc::clone(&self.pool).stock());
         Ok(Process {
             id,
             upstream: Some(upstream),
@@ -109,22 +112,23 @@ impl Process {
             tokio::select! {
                 read = self.read(), if is_open => {
                     read?;
-                    if self.upstream.is_none() {
-                        (pause, look_at) = (SHORTEST_PAUSE, Instant::now());
+                    if self.upstream.is_some() {
+                        continue;
                     }
+                    // At once: the timer would wait for the end of a millisecond.
+                    pause = SHORTEST_PAUSE;
                 }
-                () = sleep_until(look_at.min(deadline)) => {
-                    if let Some(ended) = self.look(engine).await? {
-                        self.last_words().await?;
-                        return Ok(Some(ended));
-                    }
-                    if Instant::now() >= deadline {
-                        return Ok(None);
-                    }
-                    look_at = Instant::now() + pause;
-                    pause = (pause * 3 / 2).min(LONGEST_PAUSE);
-                }
+                () = sleep_until(look_at.min(deadline)) => {}
             }
+            if let Some(ended) = self.look(engine).await? {
+                self.last_words().await?;
+                return Ok(Some(ended));
+            }
+            if Instant::now() >= deadline {
+                return Ok(None);
+            }
+            look_at = Instant::now() + pause;
+            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
         }
     }
 
