@@ -13,13 +13,15 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, SizeHint};
 
 use super::Upgraded;
+use super::patient::Answering;
 
 /// The body of an answer. A stream that fails breaks the connection off, so that nobody takes a part for the whole.
 pub struct Body(pub(super) Kind);
 
 pub(super) enum Kind {
     Whole(Full<Bytes>),
-    Stream(UnsyncBoxBody<Bytes, io::Error>),
+    /// And what lasts as long as it.
+    Stream(UnsyncBoxBody<Bytes, io::Error>, Option<Answering>),
     Handover(Handover),
 }
 
@@ -37,7 +39,7 @@ pub fn whole(bytes: impl Into<Bytes>) -> Body {
 #[must_use]
 pub fn streamed(pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Body {
     let frames = pieces.map(|piece| piece.map(Frame::data));
-    Body(Kind::Stream(StreamBody::new(frames).boxed_unsync()))
+    Body(Kind::Stream(StreamBody::new(frames).boxed_unsync(), None))
 }
 
 /// No body, and the connection is this function's when the answer has been written. That is for 101 alone, to a request
@@ -64,7 +66,7 @@ impl hyper::body::Body for Body {
                 let never = |never: Infallible| match never {};
                 Pin::new(whole).poll_frame(cx).map_err(never)
             }
-            Kind::Stream(pieces) => Pin::new(pieces).poll_frame(cx),
+            Kind::Stream(pieces, _) => Pin::new(pieces).poll_frame(cx),
             Kind::Handover(_) => Poll::Ready(None),
         }
     }
@@ -72,7 +74,7 @@ impl hyper::body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Whole(whole) => whole.is_end_stream(),
-            Kind::Stream(pieces) => pieces.is_end_stream(),
+            Kind::Stream(pieces, _) => pieces.is_end_stream(),
             Kind::Handover(_) => true,
         }
     }
@@ -80,7 +82,7 @@ impl hyper::body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Whole(whole) => whole.size_hint(),
-            Kind::Stream(pieces) => pieces.size_hint(),
+            Kind::Stream(pieces, _) => pieces.size_hint(),
             Kind::Handover(_) => SizeHint::with_exact(0),
         }
     }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,14 +12,14 @@ use hyper::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::body::{Handover, Kind};
-use super::patient::{Patient, Streaming};
+use super::patient::{Patient, Progress};
 use super::request::{MAX_HEAD_BYTES, Refusal};
 use super::{Body, Peer, Request, RequestId, Settings, Upgraded, asks_for_websocket, whole};
 
@@ -44,22 +44,23 @@ pub(super) async fn serve<H, F>(
     H: Fn(Request) -> F + Sync,
     F: Future<Output = Response<Body>> + Send,
 {
-    let streaming = Streaming::default();
+    let progress = Progress::new();
     // What is done with the connection when the answer under way has been written, where that is its last.
     let handover = Mutex::new(None);
-    let stream = Patient::new(stream, settings.body_timeout, streaming.clone());
+    let stream = Patient::new(stream, settings.body_timeout, progress.clone());
     let service = service_fn(|request| {
         let request = Request::new(request, peer.clone(), settings.body_timeout);
-        Box::pin(answer(request, handler, (&streaming, &handover)))
+        Box::pin(answer(request, handler, (&progress, &handover)))
     });
     let mut connection = Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.header_timeout)
         .max_buf_size(MAX_BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     let is_certified = peer.certificate.is_some();
+    let mut too_slow = pin!(progress.too_slow(settings.header_timeout));
     let first = tokio::select! {
-        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
+        biased;
+        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(Ended::of(ended)),
+        () = &mut too_slow => Some(Ended::TooSlow),
         () = stop.cancelled() => None,
         () = tokio::time::sleep(MAX_CERTIFIED), if is_certified => None,
     };
@@ -67,34 +68,60 @@ pub(super) async fn serve<H, F>(
         ended
     } else {
         Pin::new(&mut connection).graceful_shutdown();
-        poll_fn(|cx| connection.poll_without_shutdown(cx)).await
+        tokio::select! {
+            biased;
+            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Ended::of(ended),
+            () = too_slow => Ended::TooSlow,
+        }
     };
     let mut parts = connection.into_parts();
     let handover = handover
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .take();
-    if let (Ok(()), Some(run)) = (&ended, handover) {
-        let upgraded = Upgraded::new(parts.read_buf, parts.io.into_inner());
-        return run(upgraded).await;
-    }
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
+    match (ended, handover) {
+        (Ended::Well, Some(run)) => {
+            let upgraded = Upgraded::new(parts.read_buf, parts.io.into_inner());
+            return run(upgraded).await;
+        }
         // An idle connection is closed without a word; one with half a request is told why.
-        if error.is_timeout() && !parts.read_buf.is_empty() {
+        (Ended::TooSlow, _) if !parts.read_buf.is_empty() => {
             let refusal = Refusal::TooSlow(settings.header_timeout);
             let farewell = by_hand("408 Request Timeout", &refusal.to_string());
             // If it cannot be told either, it is gone.
             let _gone = parts.io.inner_mut().write_all(farewell.as_bytes()).await;
         }
+        (Ended::Well | Ended::TooSlow | Ended::Broken, _) => {}
     }
     let _gone = parts.io.inner_mut().shutdown().await;
+}
+
+/// How a connection came to its end.
+enum Ended {
+    /// As either side wished.
+    Well,
+    /// The client was waited for too long.
+    TooSlow,
+    /// Something went wrong.
+    Broken,
+}
+
+impl Ended {
+    fn of(ended: hyper::Result<()>) -> Self {
+        match ended {
+            Ok(()) => Self::Well,
+            Err(error) => {
+                tracing::debug!(%error, "a connection ended early");
+                Self::Broken
+            }
+        }
+    }
 }
 
 async fn answer<H, F>(
     request: Request,
     handler: &H,
-    (streaming, next): (&Streaming, &Mutex<Option<Handover>>),
+    (progress, next): (&Progress, &Mutex<Option<Handover>>),
 ) -> Result<Response<Body>, Infallible>
 where
     H: Fn(Request) -> F,
@@ -106,13 +133,18 @@ where
     // SECURITY: whoever asks for this may have sent what it would say then. Where the answer is no, that must not be
     // taken for a request.
     let is_early = asks_for_websocket(&request.head.headers);
+    let answering = progress.answer();
     let mut response = handler(request).await;
-    streaming.set(!matches!(response.body().0, Kind::Whole(_)));
     let is_last = is_chunked || is_early && response.status() != StatusCode::SWITCHING_PROTOCOLS;
-    if let Kind::Handover(_) = response.body().0
-        && let Kind::Handover(run) = std::mem::replace(response.body_mut(), whole("")).0
-    {
-        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+    progress.set_streaming(!matches!(response.body().0, Kind::Whole(_)));
+    match &mut response.body_mut().0 {
+        Kind::Whole(_) => {}
+        Kind::Stream(_, lasting) => *lasting = Some(answering),
+        kind @ Kind::Handover(_) => {
+            if let Kind::Handover(run) = std::mem::replace(kind, whole("").0) {
+                *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+            }
+        }
     }
     if is_last {
         response

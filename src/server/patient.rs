@@ -1,13 +1,15 @@
-//! How long a client may take to read what it is sent.
+//! How long a client may take: to read what it is sent, and to send the head of its next request.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::sleep;
 use tokio_io_timeout::TimeoutStream;
 
 /// How long the reader of a stream may take no further byte: somebody may have stopped a terminal to read. It holds the
@@ -19,35 +21,109 @@ const STREAM_TIMEOUT: Duration = Duration::from_mins(10);
 pub(super) struct Patient<S> {
     stream: Pin<Box<TimeoutStream<S>>>,
     timeout: Duration,
-    answers: Streaming,
+    progress: Progress,
     is_streaming: bool,
 }
 
-/// Whether the answer under way is a stream. Clones share it.
-#[derive(Clone, Default)]
-pub(super) struct Streaming(Arc<AtomicBool>);
+/// What a connection is at, and since when. Clones share it.
+#[derive(Clone)]
+pub(super) struct Progress(Arc<Inner>);
 
-impl Streaming {
-    /// To be told of each answer before it is written.
-    pub(super) fn set(&self, is_streaming: bool) {
-        self.0.store(is_streaming, Ordering::Relaxed);
+struct Inner {
+    /// When something was last written, or else when it began, in milliseconds.
+    wrote: AtomicU64,
+    /// A request is being answered.
+    is_answering: AtomicBool,
+    /// The latest answer is a stream.
+    is_streaming: AtomicBool,
+    /// The client does not take what is written.
+    is_full: AtomicBool,
+}
+
+/// Lasts as long as an answer. When its end has been written, it is the client's turn.
+pub(super) struct Answering(Progress);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let Self(Progress(inner)) = self;
+        inner.is_answering.store(false, Ordering::Relaxed);
     }
 }
 
+impl Progress {
+    /// Of a connection that is new.
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Inner {
+            wrote: AtomicU64::new(now()),
+            is_answering: AtomicBool::new(false),
+            is_streaming: AtomicBool::new(false),
+            is_full: AtomicBool::new(false),
+        }))
+    }
+
+    /// A request has come.
+    pub(super) fn answer(&self) -> Answering {
+        self.0.is_answering.store(true, Ordering::Relaxed);
+        Answering(self.clone())
+    }
+
+    /// To be told of each answer before it is written.
+    pub(super) fn set_streaming(&self, is_streaming: bool) {
+        self.0.is_streaming.store(is_streaming, Ordering::Relaxed);
+    }
+
+    /// Ends when the client has taken longer than this to send the head of a request, or to begin it.
+    ///
+    /// One timer for a connection, which looks when it rings: hyper's own (1.12) is made and taken back for each request.
+    pub(super) async fn too_slow(&self, limit: Duration) {
+        let inner = &self.0;
+        loop {
+            let is_ours = inner.is_answering.load(Ordering::Relaxed);
+            let left = if is_ours || inner.is_full.load(Ordering::Relaxed) {
+                limit
+            } else {
+                let passed = now().saturating_sub(inner.wrote.load(Ordering::Relaxed));
+                limit.saturating_sub(Duration::from_millis(passed))
+            };
+            if left.is_zero() {
+                return;
+            }
+            sleep(left).await;
+        }
+    }
+
+    /// Something was written, or could not be.
+    fn wrote<T>(&self, written: &Poll<T>) {
+        let inner = &self.0;
+        inner.is_full.store(written.is_pending(), Ordering::Relaxed);
+        if written.is_ready() {
+            inner.wrote.store(now(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// The time in milliseconds, of a clock that never goes back. It is some behind, and takes little to look at: every answer
+/// does.
+fn now() -> u64 {
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    seconds * 1000 + u64::try_from(now.tv_nsec / 1_000_000).unwrap_or_default()
+}
+
 impl<S: AsyncRead + AsyncWrite> Patient<S> {
-    pub(super) fn new(stream: S, timeout: Duration, answers: Streaming) -> Self {
+    pub(super) fn new(stream: S, timeout: Duration, progress: Progress) -> Self {
         let mut stream = Box::pin(TimeoutStream::new(stream));
         stream.as_mut().set_write_timeout_pinned(Some(timeout));
         Self {
             stream,
             timeout,
-            answers,
+            progress,
             is_streaming: false,
         }
     }
 
     fn writing(&mut self) -> Pin<&mut TimeoutStream<S>> {
-        let is_streaming = self.answers.0.load(Ordering::Relaxed);
+        let is_streaming = self.progress.0.is_streaming.load(Ordering::Relaxed);
         if is_streaming != self.is_streaming {
             self.is_streaming = is_streaming;
             let timeout = if is_streaming {
@@ -78,11 +154,17 @@ impl<S: AsyncRead + AsyncWrite> AsyncWrite for Patient<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.writing().poll_write(cx, bytes)
+        let written = self.writing().poll_write(cx, bytes);
+        self.progress.wrote(&written);
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.as_mut().poll_flush(cx)
+        let flushed = self.stream.as_mut().poll_flush(cx);
+        // TLS takes what is written at once, and sends it here.
+        let is_full = &self.progress.0.is_full;
+        is_full.store(flushed.is_pending(), Ordering::Relaxed);
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -94,7 +176,9 @@ impl<S: AsyncRead + AsyncWrite> AsyncWrite for Patient<S> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.writing().poll_write_vectored(cx, parts)
+        let written = self.writing().poll_write_vectored(cx, parts);
+        self.progress.wrote(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
