@@ -8,12 +8,11 @@ use serde_json::Value;
 
 use super::Api;
 use super::body::{self, NoObject};
-use super::input::{self, Parameters};
+use super::input::{self, Parameters, Unread};
 use super::problem::{Problem, status_of};
 use super::reply::{self, ItemResult, Response, Results};
 use crate::gateway::{BatchItem, BatchVerb, Caller, Chosen, Failure};
 use crate::policy::ContainerName;
-use crate::server::Request;
 
 /// The most names that a batch can have.
 const MOST_NAMES: usize = 1000;
@@ -55,10 +54,10 @@ impl Api {
         &self,
         caller: Caller,
         verb: BatchVerb,
-        request: Request,
+        Unread { request, body }: Unread<'_>,
     ) -> Result<Response, Problem> {
         Parameters::parse(request.head.uri.query())?.finish()?;
-        let chosen = chosen(&request.read_body().await?)?;
+        let chosen = chosen(&body.read().await?)?;
         let items = self.gateway.batch(caller, verb, chosen).await?;
         let results: Vec<_> = items.iter().map(|item| result(verb, item)).collect();
         let is_bad = |result: &ItemResult| matches!(result, ItemResult::Bad { .. });

@@ -1,7 +1,7 @@
 //! What a client says of the answer that it may have already, and how old another one may be.
 
+use hyper::HeaderMap;
 use hyper::header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
-use hyper::{HeaderMap, StatusCode};
 
 use super::reply::{self, Response};
 use crate::engine::{Freshness, Rendered};
@@ -33,17 +33,15 @@ impl Condition {
     /// The answer; 304 where the client has it.
     pub(super) fn answer(&self, rendered: &Rendered) -> Response {
         let mut response = if self.is_known(rendered.tag()) {
-            reply::nothing(StatusCode::NOT_MODIFIED)
+            reply::not_modified()
         } else {
-            reply::written(rendered.json().clone())
+            reply::kept(rendered.json().clone())
         };
         let headers = response.headers_mut();
         if let Ok(tag) = HeaderValue::from_maybe_shared(rendered.tag().clone()) {
             headers.insert(ETAG, tag);
         }
-        // To be kept by who asked, and asked about each time; another caller may see something else.
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-        headers.append(VARY, HeaderValue::from_static("Authorization"));
+        headers.insert(VARY, HeaderValue::from_static("Authorization"));
         response
     }
 

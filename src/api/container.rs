@@ -3,14 +3,13 @@
 use hyper::StatusCode;
 
 use super::condition::Condition;
-use super::input::Parameters;
+use super::input::{Parameters, Unread};
 use super::problem::Problem;
 use super::reply::{self, Changed, Container, Response};
 use super::{Action, Api, words};
 use crate::engine::{Change, View};
 use crate::gateway::Caller;
 use crate::policy::ContainerName;
-use crate::server::Request;
 
 impl Api {
     pub(super) async fn container(
@@ -18,10 +17,10 @@ impl Api {
         caller: &Caller,
         action: Action,
         name: &ContainerName,
-        request: Request,
+        unread: Unread<'_>,
     ) -> Result<Response, Problem> {
-        let condition = Condition::of(&request.head.headers);
-        let mut parameters = Parameters::read(request).await?;
+        let condition = Condition::of(&unread.request.head.headers);
+        let mut parameters = Parameters::read(unread).await?;
         let timeout = || {
             let settings = caller.config.containers.get(name);
             settings.and_then(|settings| settings.stop_timeout)

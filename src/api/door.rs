@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
 use super::cors::Cors;
 use super::identify::{Who, identify};
 use super::input;
@@ -17,10 +20,20 @@ use crate::server::Request;
 
 /// What becomes of a request at the door.
 pub(super) enum Entry<'path> {
-    /// It is let in: who asks, for which row, and what the path says beside it.
-    In(Caller, &'static Row, Segments<'path>),
+    /// It is let in.
+    In(Admitted<'path>),
     /// It is answered here: a browser asked whether it may ask.
     Answered(Response),
+}
+
+/// What is known of a request that is let in.
+pub(super) struct Admitted<'path> {
+    /// Who asks.
+    pub(super) caller: Caller,
+    /// For what.
+    pub(super) row: &'static Row,
+    /// What the path says beside it.
+    pub(super) segments: Segments<'path>,
 }
 
 impl Api {
@@ -32,21 +45,21 @@ impl Api {
     /// Why it is not let in.
     pub(super) async fn enter<'request>(
         &self,
-        request: &'request Request,
+        request: &Request,
+        route: &Route<'request>,
         config: Arc<Config>,
         cors: &Cors,
     ) -> Result<Entry<'request>, Problem> {
         request.check_head()?;
         let (method, headers) = (&request.head.method, &request.head.headers);
-        let route = self.routes.find(method, request.head.uri.path());
-        limits::check_address(&self.limits, &request.peer, &route)?;
+        limits::check_address(&self.limits, &request.peer, route)?;
         if !cors.is_listed()
-            && let Err(problem) = site::check(method, headers)
+            && let Err(problem) = site::check(method, headers, request.asks_for_websocket)
         {
-            let (door, why) = (door(request, &config, &route, None), problem.to_string());
-            return Err(self.refuse(door, problem, &why).await);
+            let (door, why) = (door(request, &config, route, None), problem.to_string());
+            return Err(self.refuse(door, problem, why).await);
         }
-        let (row, segments) = match &route {
+        let (row, segments) = match route {
             Route::Found(row, segments) => (*row, *segments),
             Route::OtherMethod(allow) => {
                 let preflight = cors.preflight(method, headers, allow);
@@ -55,17 +68,17 @@ impl Api {
             }
             Route::Unknown => return Err(Problem::NoSuchPath),
         };
-        let principal = self.principal(request, &route, row.needs, &config).await?;
+        let principal = self.principal(request, route, row.needs, &config).await?;
         if row.endpoint != Endpoint::Health
             && principal.is_anonymous()
             && let Err(problem) = site::check_host(&request.head, &config.browsers.hosts)
         {
-            let door = door(request, &config, &route, Some(principal));
+            let door = door(request, &config, route, Some(principal));
             let why = problem.to_string();
-            return Err(self.refuse(door, problem, &why).await);
+            return Err(self.refuse(door, problem, why).await);
         }
         let caller = Caller {
-            request_id: request.id.to_string(),
+            request_id: request.id,
             peer: request.peer.clone(),
             principal,
             config,
@@ -73,10 +86,14 @@ impl Api {
         };
         limits::check_principal(&self.limits, &caller, row.needs)?;
         match row.needs {
-            Need::Facility(facility) => self.gateway.admit(&caller, facility).await?,
+            Need::Facility(facility) => Box::pin(self.gateway.admit(&caller, facility)).await?,
             Need::Nothing | Need::Principal | Need::Verb(_) => {}
         }
-        Ok(Entry::In(caller, row, segments))
+        Ok(Entry::In(Admitted {
+            caller,
+            row,
+            segments,
+        }))
     }
 
     /// Who asks; whoever fails to say it is slowed.
@@ -98,11 +115,15 @@ impl Api {
         };
         // On record before it is held: whoever hangs up meanwhile takes the rest of this with it.
         let door = door(request, config, route, None);
-        let problem = self.refuse(door, Problem::Unauthorized, &why).await;
-        if let Some(hold) = hold {
-            tokio::time::sleep(hold).await;
-        }
-        Err(problem)
+        let refused = self.refuse(door, Problem::Unauthorized, why);
+        let turned_away = async move {
+            let problem = refused.await;
+            if let Some(hold) = hold {
+                tokio::time::sleep(hold).await;
+            }
+            problem
+        };
+        Err(turned_away.boxed().await)
     }
 
     /// Records that somebody asked for what cannot be the name of a container, as for one that is not there.
@@ -115,21 +136,26 @@ impl Api {
     ) -> Problem {
         let (verb, container) = asked(row, raw);
         let door = Door {
-            request_id: caller.request_id.clone(),
+            request_id: caller.request_id,
             revision: caller.config.revision.clone(),
             peer: caller.peer.clone(),
             principal: Some(caller.principal.clone()),
             verb,
             container,
         };
-        self.refuse(door, problem, "no name of a container").await
+        let why = "no name of a container".to_owned();
+        self.refuse(door, problem, why).await
     }
 
-    /// Records a refusal and why, and gives it back.
-    async fn refuse(&self, door: Door, problem: Problem, why: &str) -> Problem {
-        let status = problem.status().as_u16();
-        self.gateway.refused_at_the_door(&door, why, status).await;
-        problem
+    /// Records a refusal and why, and gives it back. In a box, because it is rare: each request is given room for all
+    /// that is not.
+    fn refuse(&self, door: Door, problem: Problem, why: String) -> BoxFuture<'_, Problem> {
+        let refused = async move {
+            let status = problem.status().as_u16();
+            self.gateway.refused_at_the_door(&door, &why, status).await;
+            problem
+        };
+        refused.boxed()
     }
 }
 
@@ -145,7 +171,7 @@ fn door(
         Route::OtherMethod(_) | Route::Unknown => (None, None),
     };
     Door {
-        request_id: request.id.to_string(),
+        request_id: request.id,
         revision: config.revision.clone(),
         peer: request.peer.clone(),
         principal,

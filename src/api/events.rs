@@ -8,14 +8,14 @@ use futures_util::stream::unfold;
 
 use super::event_form::{Around, Message};
 use super::handshake::Handshake;
+use super::input::{self, Unread};
 use super::media::{EVENT_STREAM, Media, NDJSON};
 use super::problem::Problem;
 use super::reply::{self, Response};
-use super::{Api, identify, input, socket, sse};
+use super::{Api, identify, socket, sse};
 use crate::gateway::{Caller, Events};
 use crate::policy::ContainerName;
 use crate::server;
-use crate::server::Request;
 
 /// The most names that can be asked for.
 const MOST_NAMES: usize = 1000;
@@ -32,13 +32,13 @@ impl Api {
     pub(super) async fn events(
         &self,
         caller: &Caller,
-        request: Request,
+        Unread { request, body }: Unread<'_>,
     ) -> Result<Response, Problem> {
         let media = Media::asked_by(&request.head.headers);
-        let handshake = Handshake::asked_by(&request.head)?;
-        let credentials = identify::credentials(&request);
+        let handshake = Handshake::asked_by(request)?;
+        let credentials = identify::credentials(request);
         let only = only(request.head.uri.query())?;
-        input::no_body(&request.read_body().await?)?;
+        input::no_body(&body.read().await?)?;
         let events = self.gateway.events(caller, credentials, only).await?;
         if let Some(handshake) = handshake {
             let speak = |upgraded| socket::speak(upgraded, events);

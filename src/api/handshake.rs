@@ -6,13 +6,12 @@ use hyper::header::{
     CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Version};
 use hyper_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::problem::Problem;
 use super::reply::Response;
-use crate::server::{Body, asks_for_websocket, has_word};
+use crate::server::{Body, Request, has_word};
 
 /// What is spoken over a WebSocket here.
 pub(super) const SUBPROTOCOL: &str = "relayer-controller.events";
@@ -35,10 +34,11 @@ impl Handshake {
     /// # Errors
     ///
     /// Where it does so in a way that cannot be answered.
-    pub(super) fn asked_by(head: &Parts) -> Result<Option<Self>, Problem> {
+    pub(super) fn asked_by(request: &Request) -> Result<Option<Self>, Problem> {
+        let head = &request.head;
         let headers = &head.headers;
         let can_ask = head.method == Method::GET && head.version == Version::HTTP_11;
-        if !can_ask || !asks_for_websocket(headers) {
+        if !can_ask || !request.asks_for_websocket {
             return Ok(None);
         }
         if !has_word(headers.get_all(CONNECTION), "upgrade") {

@@ -10,7 +10,7 @@ use super::problem::Problem;
 use crate::engine::Signal;
 use crate::gateway::Failure;
 use crate::policy::ContainerName;
-use crate::server::Request;
+use crate::server::{Request, RequestBody};
 
 /// The most parameters that a request can have.
 const MAX_PARAMETERS: usize = 16;
@@ -21,15 +21,21 @@ const MAX_PARAMETERS: usize = 16;
 ///
 /// Text that cannot be a name is a container that does not exist.
 pub(super) fn name(raw: &str) -> Result<ContainerName, Problem> {
-    let decoded = decoded(raw);
+    let decoded = percent_decode_str(raw).decode_utf8_lossy();
     decoded
         .parse()
-        .map_err(|_| Problem::Failed(Failure::NotFound(decoded)))
+        .map_err(|_| Problem::Failed(Failure::NotFound(decoded.into_owned())))
 }
 
 /// A part of a path as it is meant. What is not UTF-8 becomes a replacement character, which no name has.
 pub(super) fn decoded(raw: &str) -> String {
     percent_decode_str(raw).decode_utf8_lossy().into_owned()
+}
+
+/// A request whose body is yet to be read.
+pub(super) struct Unread<'request> {
+    pub(super) request: &'request Request,
+    pub(super) body: RequestBody,
 }
 
 /// The parameters of a request; each must be taken by who knows it.
@@ -42,9 +48,9 @@ impl Parameters {
     /// # Errors
     ///
     /// What is wrong with either.
-    pub(super) async fn read(request: Request) -> Result<Self, Problem> {
+    pub(super) async fn read(Unread { request, body }: Unread<'_>) -> Result<Self, Problem> {
         let parameters = Self::parse(request.head.uri.query())?;
-        no_body(&request.read_body().await?)?;
+        no_body(&body.read().await?)?;
         Ok(parameters)
     }
 
@@ -123,8 +129,8 @@ impl Parameters {
 /// # Errors
 ///
 /// A parameter or a body.
-pub(super) async fn nothing(request: Request) -> Result<(), Problem> {
-    Parameters::read(request).await?.finish()
+pub(super) async fn nothing(unread: Unread<'_>) -> Result<(), Problem> {
+    Parameters::read(unread).await?.finish()
 }
 
 /// Reads a request to its end whose parameters are in its body: a JSON object, or nothing at all.
@@ -133,9 +139,11 @@ pub(super) async fn nothing(request: Request) -> Result<(), Problem> {
 ///
 /// A parameter in the query, a body that is no JSON object, or a parameter that is given twice: which of them would count
 /// is anybody's guess.
-pub(super) async fn values(request: Request) -> Result<BTreeMap<String, Value>, Problem> {
+pub(super) async fn values(
+    Unread { request, body }: Unread<'_>,
+) -> Result<BTreeMap<String, Value>, Problem> {
     Parameters::parse(request.head.uri.query())?.finish()?;
-    named_values(&request.read_body().await?)
+    named_values(&body.read().await?)
 }
 
 pub(super) fn named_values(body: &[u8]) -> Result<BTreeMap<String, Value>, Problem> {

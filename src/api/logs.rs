@@ -8,7 +8,7 @@ use futures_util::{Stream, StreamExt};
 use hyper::header::HeaderName;
 use hyper::{HeaderMap, Method};
 
-use super::input::Parameters;
+use super::input::{Parameters, Unread};
 use super::log_form::Form;
 use super::media::{EVENT_STREAM, Media, NDJSON, TEXT};
 use super::problem::Problem;
@@ -17,7 +17,6 @@ use super::{Api, identify, sse};
 use crate::engine::{Error, Moment, Printed, ReadLogs, Streams, Tail};
 use crate::gateway::Caller;
 use crate::policy::ContainerName;
-use crate::server::Request;
 
 /// How many lines are told where nothing is said of it.
 const DEFAULT_TAIL: Tail = Tail::Last(100);
@@ -41,13 +40,14 @@ impl Api {
         &self,
         caller: &Caller,
         name: &ContainerName,
-        request: Request,
+        unread: Unread<'_>,
     ) -> Result<Response, Problem> {
-        let media = Media::asked_by(&request.head.headers);
-        let credentials = identify::credentials(&request);
-        let is_head = request.head.method == Method::HEAD;
-        let last_event = last_event(&request.head.headers, media)?;
-        let mut parameters = Parameters::read(request).await?;
+        let head = &unread.request.head;
+        let media = Media::asked_by(&head.headers);
+        let credentials = identify::credentials(unread.request);
+        let is_head = head.method == Method::HEAD;
+        let last_event = last_event(&head.headers, media)?;
+        let mut parameters = Parameters::read(unread).await?;
         let (mut read, has_times) = asked(&mut parameters)?;
         parameters.finish()?;
         read.is_timed = has_times || media != Media::Plain;

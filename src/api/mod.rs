@@ -33,25 +33,28 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::StatusCode;
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderName, HeaderValue};
 
 pub use openapi::openapi;
 pub use route::{Action, Endpoint, Need, ROWS, Row};
 
 use condition::Condition;
 use cors::Cors;
-use door::Entry;
+use door::{Admitted, Entry};
+use input::Unread;
 use media::accepts;
 use problem::{Form, Problem};
 use reply::{NOT_CURRENT, Ready, Response, Whoami};
 use route::{Routes, Segments};
 
-use crate::config::Config;
 use crate::gateway::{Caller, Gateway};
 use crate::limits::{Failures, Limits};
 use crate::metrics::{Format, Metrics, Now};
 use crate::policy::{ContainerName, Verb, VerbSet};
-use crate::server::{Connections, Request};
+use crate::server::{Connections, Request, RequestBody};
+
+/// By which every answer says what its request is called in the log.
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The REST API.
 pub struct Api {
@@ -89,97 +92,95 @@ impl Api {
     }
 
     /// Answers one request.
-    pub async fn answer(&self, request: Request) -> Response {
+    pub async fn answer(self: Arc<Self>, request: Request, body: RequestBody) -> Response {
         let begun = Instant::now();
         let head = &request.head;
-        let counted = self.routes.counted_as(&head.method, head.uri.path());
-        let id = request.id.to_string();
-        let form = Form::asked_by(&request.head.headers);
+        let (counted, route) = self.routes.find(&head.method, head.uri.path());
         let config = self.gateway.snapshot();
-        let cors = Cors::of(&request.head.headers, &config.browsers);
-        let mut response = match self.run(request, config, &cors).await {
-            Ok(response) => response,
-            Err(problem) => problem.render(form),
+        let cors = Cors::of(&head.headers, &config.browsers);
+        let answered = match self.enter(&request, &route, config, &cors).await {
+            Ok(Entry::In(admitted)) => {
+                let request = &request;
+                self.run(admitted, Unread { request, body }).await
+            }
+            Ok(Entry::Answered(response)) => Ok(response),
+            Err(problem) => Err(problem),
         };
+        let mut response =
+            answered.unwrap_or_else(|problem| problem.render(Form::asked_by(&head.headers)));
         cors.mark(&mut response);
-        if let Ok(id) = HeaderValue::from_str(&id) {
-            response.headers_mut().insert("x-request-id", id);
+        if let Ok(id) = HeaderValue::from_bytes(&request.id.digits()) {
+            response.headers_mut().insert(X_REQUEST_ID, id);
         }
         let status = response.status().as_u16();
         self.metrics.request(&counted, status, begun.elapsed());
         response
     }
 
-    async fn run(
-        &self,
-        request: Request,
-        config: Arc<Config>,
-        cors: &Cors,
-    ) -> Result<Response, Problem> {
-        let (caller, row, segments) = match self.enter(&request, config, cors).await? {
-            Entry::In(caller, row, segments) => (caller, row, segments),
-            Entry::Answered(response) => return Ok(response),
-        };
+    async fn run(&self, admitted: Admitted<'_>, unread: Unread<'_>) -> Result<Response, Problem> {
+        let (row, segments) = (admitted.row, admitted.segments);
+        let caller = &admitted.caller;
         match row.endpoint {
             Endpoint::Health => {
-                input::nothing(request).await?;
+                input::nothing(unread).await?;
                 Ok(reply::json(StatusCode::OK, &"ok"))
             }
             Endpoint::Ready => {
-                input::nothing(request).await?;
-                Ok(self.ready().await)
+                input::nothing(unread).await?;
+                Ok(Box::pin(self.ready()).await)
             }
             Endpoint::OpenApi => {
-                input::nothing(request).await?;
+                input::nothing(unread).await?;
                 let document = self.openapi.get_or_init(|| openapi().into());
                 Ok(reply::written(document.clone()))
             }
             Endpoint::Whoami => {
-                input::nothing(request).await?;
-                Ok(whoami(&caller))
+                input::nothing(unread).await?;
+                Ok(whoami(caller))
             }
             Endpoint::Metrics => {
-                let format = if accepts(&request.head.headers, "application/openmetrics-text") {
-                    Format::OpenMetrics
-                } else {
-                    Format::Prometheus
-                };
-                input::nothing(request).await?;
-                Ok(self.scrape(&caller, format))
+                let format =
+                    if accepts(&unread.request.head.headers, "application/openmetrics-text") {
+                        Format::OpenMetrics
+                    } else {
+                        Format::Prometheus
+                    };
+                input::nothing(unread).await?;
+                Ok(self.scrape(caller, format))
             }
             Endpoint::Containers => {
-                let condition = Condition::of(&request.head.headers);
-                input::nothing(request).await?;
+                let condition = Condition::of(&unread.request.head.headers);
+                input::nothing(unread).await?;
                 let list = self
                     .gateway
-                    .list(&caller, condition.freshness, reply::containers);
-                Ok(condition.answer(&list.await?))
+                    .list(caller, condition.freshness, reply::containers);
+                Ok(condition.answer(&Box::pin(list).await?))
             }
             Endpoint::Stats => {
-                let name = self.name(&caller, row, segments).await?;
-                Box::pin(self.stats(&caller, &name, request)).await
+                let name = self.name(caller, row, segments).await?;
+                Box::pin(self.stats(caller, &name, unread)).await
             }
             Endpoint::Commands => {
-                let name = self.name(&caller, row, segments).await?;
-                input::nothing(request).await?;
-                self.commands(&caller, &name).await
+                let name = self.name(caller, row, segments).await?;
+                input::nothing(unread).await?;
+                Box::pin(self.commands(caller, &name)).await
             }
             Endpoint::Command => {
-                let name = self.name(&caller, row, segments).await?;
+                let name = self.name(caller, row, segments).await?;
                 let command = input::decoded(segments.command);
-                let values = input::values(request).await?;
-                Box::pin(self.execute(&caller, &name, &command, &values)).await
+                let values = input::values(unread).await?;
+                Box::pin(self.execute(caller, &name, &command, &values)).await
             }
-            Endpoint::Batch(verb) => Box::pin(self.batch(caller, verb, request)).await,
-            // The rarer ones in boxes: every connection has room for the largest of the others.
-            Endpoint::Events => Box::pin(self.events(&caller, request)).await,
+            Endpoint::Batch(verb) => Box::pin(self.batch(admitted.caller, verb, unread)).await,
+            // The rarer ones in boxes, here and below: each request is given room for the largest of the others.
+            Endpoint::Events => Box::pin(self.events(caller, unread)).await,
             Endpoint::Logs => {
-                let name = self.name(&caller, row, segments).await?;
-                Box::pin(self.logs(&caller, &name, request)).await
+                let name = self.name(caller, row, segments).await?;
+                Box::pin(self.logs(caller, &name, unread)).await
             }
             Endpoint::Container(action) => {
-                let name = self.name(&caller, row, segments).await?;
-                self.container(&caller, action, &name, request).await
+                let name = self.name(caller, row, segments).await?;
+                self.container(caller, action, &name, unread).await
             }
         }
     }
@@ -197,7 +198,10 @@ impl Api {
     ) -> Result<ContainerName, Problem> {
         match input::name(segments.name) {
             Ok(name) => Ok(name),
-            Err(problem) => Err(self.refuse_name(caller, row, segments.name, problem).await),
+            Err(problem) => {
+                let refused = self.refuse_name(caller, row, segments.name, problem);
+                Err(Box::pin(refused).await)
+            }
         }
     }
 

@@ -155,6 +155,12 @@ pub(super) struct ProblemDocument {
 /// The kind of a problem that its status says all about.
 pub(super) const ABOUT_BLANK: &str = "about:blank";
 
+/// State is true for a moment; and without this a cache may keep even a 404.
+const NO_STORE: &str = "no-store";
+
+/// To be kept by who asked, and asked about each time.
+const ASK_AGAIN: &str = "private, no-cache";
+
 /// An answer without a body.
 pub(super) fn nothing(status: StatusCode) -> Response {
     let mut response = Response::new(server::whole(Bytes::new()));
@@ -190,6 +196,19 @@ pub(super) fn written(json: Bytes) -> Response {
     whole("application/json", json)
 }
 
+/// The same, which whoever asked may keep, and ask about each time; another caller may see something else.
+pub(super) fn kept(json: Bytes) -> Response {
+    with_body("application/json", ASK_AGAIN, server::whole(json))
+}
+
+/// The answer to whoever has kept it as it is.
+pub(super) fn not_modified() -> Response {
+    let mut response = nothing(StatusCode::NOT_MODIFIED);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(ASK_AGAIN));
+    response
+}
+
 /// A listing of containers whose statuses are written already: a [`Containers`].
 pub(super) fn containers(statuses: &[Rendered]) -> Rendered {
     let (before, after) = (br#"{"containers":["#, b"]}");
@@ -214,19 +233,18 @@ pub(super) fn stream(
     media_type: &'static str,
     pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
 ) -> Response {
-    with_body(media_type, server::streamed(pieces))
+    with_body(media_type, NO_STORE, server::streamed(pieces))
 }
 
 fn whole(media_type: &'static str, body: Bytes) -> Response {
-    with_body(media_type, server::whole(body))
+    with_body(media_type, NO_STORE, server::whole(body))
 }
 
-fn with_body(media_type: &'static str, body: Body) -> Response {
+fn with_body(media_type: &'static str, caching: &'static str, body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    // State is true for a moment; and without this a cache may keep even a 404.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
     response
 }
 

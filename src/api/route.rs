@@ -260,17 +260,23 @@ impl Routes {
         Ok(Self(router))
     }
 
-    /// Looks a method and a path up, neither of them changed: a path is compared as it was sent.
-    pub(super) fn find<'path>(&self, method: &Method, path: &'path str) -> Route<'path> {
+    /// Looks a method and a path up, neither of them changed: a path is compared as it was sent. Says also what such a
+    /// request is counted as.
+    pub(super) fn find<'path>(
+        &self,
+        method: &Method,
+        path: &'path str,
+    ) -> (Counted<'_>, Route<'path>) {
         let Ok(found) = self.0.at(path) else {
-            return Route::Unknown;
+            return (counted(method, None), Route::Unknown);
         };
+        let counted = counted(method, Some(found.value));
         let asked = if method == Method::HEAD {
             "GET"
         } else {
             method.as_str()
         };
-        match found.value.rows.iter().find(|row| row.method == asked) {
+        let route = match found.value.rows.iter().find(|row| row.method == asked) {
             Some(row) => {
                 let segment = |key| found.params.get(key).unwrap_or_default();
                 let segments = Segments {
@@ -280,25 +286,25 @@ impl Routes {
                 Route::Found(row, segments)
             }
             None => Route::OtherMethod(allow(&found.value.rows)),
-        }
-    }
-
-    /// What a request is counted as: a method and a row's path, or `other` where no row has them. There are few of
-    /// either, whatever callers send.
-    pub(super) fn counted_as(&self, method: &Method, path: &str) -> Counted<'_> {
-        let known = self.0.at(path).ok().map(|found| found.value);
-        let row = known.and_then(|known| known.rows.first());
-        let (method, tally) = match *method {
-            Method::GET => ("GET", known.map(|known| &known.gets)),
-            Method::HEAD => ("HEAD", None),
-            Method::POST => ("POST", None),
-            _ => (OTHER, None),
         };
-        Counted {
-            method,
-            route: row.map_or(OTHER, |row| row.path),
-            tally,
-        }
+        (counted, route)
+    }
+}
+
+/// What a request is counted as: a method and a row's path, or `other` where no row has them. There are few of either,
+/// whatever callers send.
+fn counted<'routes>(method: &Method, known: Option<&'routes Known>) -> Counted<'routes> {
+    let row = known.and_then(|known| known.rows.first());
+    let (method, tally) = match *method {
+        Method::GET => ("GET", known.map(|known| &known.gets)),
+        Method::HEAD => ("HEAD", None),
+        Method::POST => ("POST", None),
+        _ => (OTHER, None),
+    };
+    Counted {
+        method,
+        route: row.map_or(OTHER, |row| row.path),
+        tally,
     }
 }
 
@@ -324,7 +330,8 @@ mod tests {
 
     fn check(method: &str, path: &str, expected: &str) {
         let routes = Routes::new().unwrap();
-        let found = match routes.find(&method.parse::<Method>().unwrap(), path) {
+        let (_, route) = routes.find(&method.parse::<Method>().unwrap(), path);
+        let found = match route {
             Route::Found(row, Segments { name, .. }) => format!("{:?} {name}", row.endpoint),
             Route::OtherMethod(allow) => format!("405 {allow}"),
             Route::Unknown => "404".to_owned(),

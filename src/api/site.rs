@@ -9,7 +9,7 @@ use hyper::{HeaderMap, Method};
 
 use super::problem::Problem;
 use crate::config::Host;
-use crate::server::{Refusal, asks_for_websocket};
+use crate::server::Refusal;
 
 /// Checks that a request which may change something, or asks for a WebSocket, does not come from a page of another site.
 ///
@@ -20,10 +20,14 @@ use crate::server::{Refusal, asks_for_websocket};
 /// # Errors
 ///
 /// [`Problem::CrossSite`] and [`Problem::CrossSiteSocket`].
-pub(super) fn check(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn check(
+    method: &Method,
+    headers: &HeaderMap,
+    asks_for_websocket: bool,
+) -> Result<(), Problem> {
     // Nothing answers OPTIONS but the preflight, which changes nothing.
     let is_read = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
-    if is_read && !asks_for_websocket(headers) {
+    if is_read && !asks_for_websocket {
         return Ok(());
     }
     let text = |name| {
@@ -89,10 +93,12 @@ fn name(authority: &str) -> Option<&str> {
 
 /// Whether a name may be anybody's.
 fn is_foreign(name: &str) -> bool {
+    const LOCAL: &[u8] = b".localhost";
     let name = name.strip_suffix('.').unwrap_or(name);
-    let is_local = name.to_ascii_lowercase().ends_with(".localhost");
-    let is_address = name.parse::<Ipv4Addr>().is_ok() || ipv6(name).is_some();
-    name.contains('.') && !is_local && !is_address
+    let end = name.as_bytes().last_chunk::<{ LOCAL.len() }>();
+    let is_local = || end.is_some_and(|end| end.eq_ignore_ascii_case(LOCAL));
+    let is_address = || name.parse::<Ipv4Addr>().is_ok() || ipv6(name).is_some();
+    name.contains('.') && !is_local() && !is_address()
 }
 
 fn ipv6(text: &str) -> Option<Ipv6Addr> {
@@ -233,10 +239,10 @@ mod tests {
                     value.parse().unwrap(),
                 );
             }
-            assert_eq!(check(&Method::POST, &headers).is_ok(), expected, "{sent:?}");
-            assert!(check(&Method::GET, &headers).is_ok(), "{sent:?}");
-            headers.insert(hyper::header::UPGRADE, "WebSocket".parse().unwrap());
-            assert_eq!(check(&Method::GET, &headers).is_ok(), expected, "{sent:?}");
+            let is_let_in = |method, socket| check(&method, &headers, socket).is_ok();
+            assert_eq!(is_let_in(Method::POST, false), expected, "{sent:?}");
+            assert!(is_let_in(Method::GET, false), "{sent:?}");
+            assert_eq!(is_let_in(Method::GET, true), expected, "{sent:?}");
         }
     }
 }

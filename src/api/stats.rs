@@ -6,25 +6,25 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use hyper::StatusCode;
 
+use super::input::{self, Unread};
 use super::media::{EVENT_STREAM, Media, NDJSON};
 use super::problem::Problem;
 use super::reply::{self, Response};
-use super::{Api, identify, input, sse};
+use super::{Api, identify, sse};
 use crate::engine::Stats;
 use crate::gateway::Caller;
 use crate::policy::ContainerName;
-use crate::server::Request;
 
 impl Api {
     pub(super) async fn stats(
         &self,
         caller: &Caller,
         name: &ContainerName,
-        request: Request,
+        unread: Unread<'_>,
     ) -> Result<Response, Problem> {
-        let media = Media::asked_by(&request.head.headers);
-        let credentials = identify::credentials(&request);
-        input::nothing(request).await?;
+        let media = Media::asked_by(&unread.request.head.headers);
+        let credentials = identify::credentials(unread.request);
+        input::nothing(unread).await?;
         if media == Media::Plain {
             let stats = self.gateway.stats(caller, name).await?;
             return Ok(reply::json(StatusCode::OK, &stats));

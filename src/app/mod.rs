@@ -119,10 +119,7 @@ impl App {
     /// Serves until `stop` is cancelled; then lets what is in flight end. Answers whether all of it did in time.
     pub async fn run(self, stop: CancellationToken) -> bool {
         let api = Arc::new(self.api);
-        let handler = move |request| {
-            let api = Arc::clone(&api);
-            async move { api.answer(request).await }
-        };
+        let handler = move |request, body| Arc::clone(&api).answer(request, body);
         let deadline = async {
             stop.cancelled().await;
             tokio::time::sleep(self.shutdown_timeout).await;

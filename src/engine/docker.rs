@@ -129,7 +129,7 @@ impl Engine {
         }
         let key = permitted.full_name().clone();
         let look = || Arc::clone(self).look(permitted).boxed();
-        self.looks.join(key, look).await
+        Box::pin(self.looks.join(key, look)).await
     }
 
     /// The answers to `status` of those of these containers that exist, in the order given.

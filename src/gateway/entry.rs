@@ -12,13 +12,13 @@ use crate::audit::{Decision, Event, Outcome, Place, Record, Trail, Unwritten};
 use crate::config::Revision;
 use crate::metrics::Metrics;
 use crate::policy::{ContainerName, Denial, Facility, Operation, Permitted, Principal, Verb};
-use crate::server::Peer;
+use crate::server::{Peer, RequestId};
 
 /// A request that is refused before the law is asked, with as much as is known of it by then.
 #[derive(Clone, Debug)]
 pub struct Door {
     /// What the request is called in the log and in `X-Request-Id`.
-    pub request_id: String,
+    pub request_id: RequestId,
     /// By which configuration.
     pub revision: Revision,
     /// Where it comes from.
@@ -35,7 +35,7 @@ impl Door {
     /// The record of its refusal.
     pub(super) fn refused(&self, why: &str, status: u16) -> Record {
         Record {
-            request_id: Some(self.request_id.clone()),
+            request_id: Some(self.request_id.to_string()),
             revision: Some(self.revision.to_string()),
             principal: self.principal.as_ref().map(ToString::to_string),
             peer: Some(self.peer.to_string()),
@@ -285,7 +285,7 @@ fn asked(caller: &Caller, event: Event, verb: Verb, container: &ContainerName) -
 
 fn of_caller(caller: &Caller, event: Event) -> Record {
     Record {
-        request_id: Some(caller.request_id.clone()),
+        request_id: Some(caller.request_id.to_string()),
         revision: Some(caller.config.revision.to_string()),
         principal: Some(caller.principal.to_string()),
         peer: Some(caller.peer.to_string()),

@@ -13,6 +13,7 @@ use super::{Caller, Gateway};
 use crate::config::Config;
 use crate::metrics::{OpenStream, StreamKind};
 use crate::policy::{ContainerName, Decision, Operation, Permitted, Principal, Verb};
+use crate::server::RequestId;
 
 /// How often it is asked again in any case: the clock that tokens expire by can be set.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
@@ -57,7 +58,7 @@ pub enum Ended {
 /// The permission for one stream, for as long as it lasts.
 #[must_use]
 pub(super) struct Lease {
-    request_id: String,
+    request_id: RequestId,
     principal: Principal,
     credentials: Credentials,
     /// What the caller does to which container; none where it is enough that it is the caller.
@@ -96,7 +97,7 @@ impl Gateway {
         // It may have been replaced since the caller's was taken.
         config.mark_changed();
         Lease {
-            request_id: caller.request_id.clone(),
+            request_id: caller.request_id,
             principal: caller.principal.clone(),
             credentials,
             subject: None,
@@ -136,7 +137,7 @@ impl Lease {
         let until = match self.ask(&config) {
             Ok(until) => until,
             Err(why) => {
-                let (request_id, principal) = (&self.request_id, &self.principal);
+                let (request_id, principal) = (self.request_id, &self.principal);
                 let subject = self.subject.as_ref();
                 let verb = subject.map(|(verb, _)| verb.as_str());
                 let container = subject.map(|(_, container)| container.as_str());

@@ -11,6 +11,7 @@ use super::{Caller, Credentials, Failure, Gateway};
 use crate::engine::{Error, Logs, Printed, ReadLogs};
 use crate::metrics::StreamKind;
 use crate::policy::{ContainerName, Verb};
+use crate::server::RequestId;
 
 impl Gateway {
     /// What a container prints, for as long as the caller may read it. What is not taken stays with the engine.
@@ -30,7 +31,7 @@ impl Gateway {
         let receipt = Receipt::admitted(caller, &permitted);
         let logs = receipt.close(Arc::clone(&self.engine).logs(permitted).await)?;
         let told = Told {
-            request_id: caller.request_id.clone(),
+            request_id: caller.request_id,
             container: name.clone(),
             begun: Instant::now(),
         };
@@ -60,7 +61,7 @@ impl Gateway {
 
 /// Tells the log of the end of a stream, whoever ends it.
 struct Told {
-    request_id: String,
+    request_id: RequestId,
     container: ContainerName,
     begun: Instant,
 }
@@ -68,7 +69,7 @@ struct Told {
 impl Drop for Told {
     fn drop(&mut self) {
         let (request_id, container, took) =
-            (&self.request_id, &self.container, self.begun.elapsed());
+            (self.request_id, &self.container, self.begun.elapsed());
         tracing::debug!(%request_id, verb = %Verb::Logs, %container, ?took, "the stream has ended");
     }
 }

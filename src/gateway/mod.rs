@@ -42,7 +42,7 @@ use crate::audit::{Event, Record, Trail};
 use crate::config::Config;
 use crate::engine::{Change, Engine, Error, Freshness, Look, Managed, Mirror, Outcome, Seen};
 use crate::metrics::Metrics;
-use crate::policy::{ContainerName, Decision, Facility, Operation, Permitted};
+use crate::policy::{ContainerName, Decision, Denial, Facility, Operation, Permitted, Verb};
 
 /// How long the engine may take to show that it is ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -153,7 +153,7 @@ impl Gateway {
             Decision::Deny(denial) => {
                 let failure = receipt::facility_denied(caller, facility, &denial);
                 let record = entry::facility_denied(caller, facility, &denial, &failure);
-                self.note(&record).await;
+                Box::pin(self.note(&record)).await;
                 Err(failure)
             }
         }
@@ -318,16 +318,26 @@ impl Gateway {
             .decided(&caller.principal, verb, answer.as_ref().err());
         match answer {
             Ok(permitted) => Ok(permitted),
-            Err(denial) => {
-                let failure = receipt::denied(caller, verb, name, &denial);
-                let record = Record {
-                    command: command.map(ToOwned::to_owned),
-                    ..entry::denied(caller, verb, name, &denial, &failure)
-                };
-                self.note(&record).await;
-                Err(failure)
-            }
+            // In a box, because it is rare: each request is given room for all that is not.
+            Err(denial) => Err(Box::pin(self.deny(caller, name, (verb, command), denial)).await),
         }
+    }
+
+    /// Records that the law said no.
+    async fn deny(
+        &self,
+        caller: &Caller,
+        name: &ContainerName,
+        (verb, command): (Verb, Option<&str>),
+        denial: Denial,
+    ) -> Failure {
+        let failure = receipt::denied(caller, verb, name, &denial);
+        let record = Record {
+            command: command.map(ToOwned::to_owned),
+            ..entry::denied(caller, verb, name, &denial, &failure)
+        };
+        self.note(&record).await;
+        failure
     }
 
     /// Records what stays as it is whether it is recorded or not.

@@ -1,7 +1,7 @@
 //! The record of one request: who asked for what, what the law said, what came of it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
@@ -10,12 +10,12 @@ use crate::config::{Config, Revision};
 use crate::engine::Error;
 use crate::limits::Wait;
 use crate::policy::{ContainerName, Denial, Facility, Operation, Permitted, Principal, Verb};
-use crate::server::Peer;
+use crate::server::{Peer, RequestId};
 
 /// Who asks, and under which rules: one for each request.
 pub struct Caller {
     /// What the request is called in the log and in `X-Request-Id`.
-    pub request_id: String,
+    pub request_id: RequestId,
     /// Where it comes from, for the record.
     pub peer: Peer,
     /// Who it is.
@@ -28,19 +28,20 @@ pub struct Caller {
 
 impl Caller {
     /// What every line of the log says of a request: its id, the revision, who asks, and from where.
-    fn told(&self) -> (&str, &Revision, &Principal, &Peer) {
+    fn told(&self) -> (RequestId, &Revision, &Principal, &Peer) {
         let revision = &self.config.revision;
-        (&self.request_id, revision, &self.principal, &self.peer)
+        (self.request_id, revision, &self.principal, &self.peer)
     }
 }
 
 /// An admitted request that has not ended yet.
 #[must_use]
 pub(super) struct Receipt {
-    request_id: String,
+    request_id: RequestId,
     verb: Verb,
     container: ContainerName,
-    admitted_at: Instant,
+    /// Only where the log tells how long it took.
+    admitted_at: Option<Instant>,
 }
 
 impl Receipt {
@@ -54,11 +55,13 @@ impl Receipt {
         } else {
             info!(%request_id, %revision, %principal, %peer, %verb, %container, %rule, "admitted");
         }
+        // Reads come thick and fast, and the clock takes longer than the rest of this.
+        let is_told = !is_quiet(verb) || tracing::enabled!(tracing::Level::DEBUG);
         Self {
-            request_id: request_id.to_owned(),
+            request_id,
             verb,
             container: container.clone(),
-            admitted_at: Instant::now(),
+            admitted_at: is_told.then(Instant::now),
         }
     }
 
@@ -70,7 +73,7 @@ impl Receipt {
             container,
             admitted_at,
         } = self;
-        let took = admitted_at.elapsed();
+        let took = admitted_at.map_or(Duration::ZERO, |admitted_at| admitted_at.elapsed());
         match answer {
             Ok(value) if is_quiet(verb) => {
                 debug!(%request_id, %verb, %container, ?took, "done");

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::{Handover, Kind};
 use super::patient::{Patient, Progress};
 use super::request::{MAX_HEAD_BYTES, Refusal};
-use super::{Body, Peer, Request, RequestId, Settings, Upgraded, asks_for_websocket, whole};
+use super::{Body, Peer, Request, RequestBody, RequestId, Settings, Upgraded, whole};
 
 /// How much of a head is read: above [`MAX_HEAD_BYTES`], so that one which is a little too large gets an answer that
 /// says so. hyper answers a larger one, and one of more than 100 headers, with 431 and no body.
@@ -41,7 +41,7 @@ pub(super) async fn serve<H, F>(
     handler: &H,
     stop: &CancellationToken,
 ) where
-    H: Fn(Request) -> F + Sync,
+    H: Fn(Request, RequestBody) -> F + Sync,
     F: Future<Output = Response<Body>> + Send,
 {
     let progress = Progress::new();
@@ -119,22 +119,22 @@ impl Ended {
 }
 
 async fn answer<H, F>(
-    request: Request,
+    (request, body): (Request, RequestBody),
     handler: &H,
     (progress, next): (&Progress, &Mutex<Option<Handover>>),
 ) -> Result<Response<Body>, Infallible>
 where
-    H: Fn(Request) -> F,
+    H: Fn(Request, RequestBody) -> F,
     F: Future<Output = Response<Body>>,
 {
     // SECURITY: hyper lets a chunked body beside a Content-Length through. A proxy before us may go by the length and
     // take the rest of the body for the next request; on such a connection there is none.
-    let is_chunked = request.head.headers.contains_key(TRANSFER_ENCODING);
+    let is_chunked = request.is_chunked;
     // SECURITY: whoever asks for this may have sent what it would say then. Where the answer is no, that must not be
     // taken for a request.
-    let is_early = asks_for_websocket(&request.head.headers);
+    let is_early = request.asks_for_websocket;
     let answering = progress.answer();
-    let mut response = handler(request).await;
+    let mut response = handler(request, body).await;
     let is_last = is_chunked || is_early && response.status() != StatusCode::SWITCHING_PROTOCOLS;
     progress.set_streaming(!matches!(response.body().0, Kind::Whole(_)));
     match &mut response.body_mut().0 {

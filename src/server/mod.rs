@@ -28,9 +28,9 @@ pub use body::{Body, handed_over, streamed, whole};
 pub use listen::{Listen, Settings};
 pub use listener::BindError;
 pub use peer::{Peer, PeerAddress};
-pub use request::{MAX_BODY_BYTES, MAX_HEAD_BYTES, Refusal, Request, RequestId};
+pub use request::{MAX_BODY_BYTES, MAX_HEAD_BYTES, Refusal, Request, RequestBody, RequestId};
 pub use tls::{Certificates, ClientAuth, ClientCertificates, TlsSettings};
-pub use upgrade::{Upgraded, asks_for_websocket, has_word};
+pub use upgrade::{Upgraded, has_word};
 
 use connection::Stream;
 use crowd::{Crowd, Seat};
@@ -95,7 +95,7 @@ impl Server {
     /// are kept current.
     pub async fn serve<H, F>(self, handler: H, stop: CancellationToken)
     where
-        H: Fn(Request) -> F + Send + Sync + 'static,
+        H: Fn(Request, RequestBody) -> F + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let certificates = self.certificates.clone();
@@ -150,7 +150,7 @@ impl Accepting {
     /// Accepts until `stop` is cancelled; the listeners are closed then.
     async fn run<H, F>(mut self, handler: Arc<H>, stop: &CancellationToken)
     where
-        H: Fn(Request) -> F + Send + Sync + 'static,
+        H: Fn(Request, RequestBody) -> F + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         while let Some(accepted) = stop.run_until_cancelled(self.accept()).await {

@@ -1,4 +1,4 @@
-//! One request as the server hands it to a face: within limits, numbered, its body yet to be read.
+//! One request as the server hands it to a face: its head, numbered, and its body, yet to be read within limits.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -9,11 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
-use hyper::header::HOST;
+use hyper::header::{HOST, TRANSFER_ENCODING, UPGRADE};
 use hyper::http::request::Parts;
 use hyper::{Request as HttpRequest, Version};
 
-use super::Peer;
+use super::{Peer, has_word};
 
 /// The most bytes that the head of a request can have: request line and headers.
 pub const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -21,16 +21,27 @@ pub const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// The most bytes that a body can have.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// A request.
+/// A request, without its body.
 pub struct Request {
     /// What it is called in the log and in `X-Request-Id`.
     pub id: RequestId,
     /// Who sends it.
     pub peer: Peer,
-    /// Its request line and headers.
-    pub head: Parts,
+    /// Its request line and headers. In a box: on its way it is moved often.
+    pub head: Box<Parts>,
+    /// Whether it asks to speak WebSocket from then on.
+    pub asks_for_websocket: bool,
+    pub(super) is_chunked: bool,
+    /// How many bytes its head has.
+    length: usize,
+    /// How many Host headers.
+    hosts: usize,
+}
+
+/// The body of a request, yet to be read.
+pub struct RequestBody {
     body: Incoming,
-    body_timeout: Duration,
+    timeout: Duration,
 }
 
 /// Why the server does not let a request through.
@@ -62,15 +73,30 @@ impl fmt::Display for Refusal {
 }
 
 impl Request {
-    pub(super) fn new(request: HttpRequest<Incoming>, peer: Peer, body_timeout: Duration) -> Self {
+    pub(super) fn new(
+        request: HttpRequest<Incoming>,
+        peer: Peer,
+        timeout: Duration,
+    ) -> (Self, RequestBody) {
         let (head, body) = request.into_parts();
-        Self {
+        let target = head.uri.path_and_query();
+        let mut request = Self {
             id: RequestId::next(),
             peer,
-            head,
-            body,
-            body_timeout,
+            asks_for_websocket: false,
+            is_chunked: false,
+            length: target.map_or(0, |target| target.as_str().len()),
+            hosts: 0,
+            head: Box::new(head),
+        };
+        for (name, value) in &request.head.headers {
+            // Four for `: ` and the line's end.
+            request.length += name.as_str().len() + value.len() + 4;
+            request.hosts += usize::from(name == HOST);
+            request.is_chunked |= name == TRANSFER_ENCODING;
+            request.asks_for_websocket |= name == UPGRADE && has_word([value], "websocket");
         }
+        (request, RequestBody { body, timeout })
     }
 
     /// Checks the head against the limits.
@@ -79,32 +105,24 @@ impl Request {
     ///
     /// The limit that it breaks.
     pub fn check_head(&self) -> Result<(), Refusal> {
-        let headers = &self.head.headers;
-        let target = self
-            .head
-            .uri
-            .path_and_query()
-            .map_or(0, |target| target.as_str().len());
-        // Four for `: ` and the line's end.
-        let lines = headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len() + 4);
-        if target + lines.sum::<usize>() > MAX_HEAD_BYTES {
+        if self.length > MAX_HEAD_BYTES {
             return Err(Refusal::HeadTooLarge);
         }
-        match (self.head.version, headers.get_all(HOST).iter().count()) {
+        match (self.head.version, self.hosts) {
             (_, 2..) => Err(Refusal::Malformed("more than one Host header")),
             (Version::HTTP_11, 0) => Err(Refusal::Malformed("no Host header")),
             _ => Ok(()),
         }
     }
+}
 
-    /// Reads the whole body.
+impl RequestBody {
+    /// Reads all of it.
     ///
     /// # Errors
     ///
     /// When it is too large, too slow, or breaks off.
-    pub async fn read_body(self) -> Result<Bytes, Refusal> {
+    pub async fn read(self) -> Result<Bytes, Refusal> {
         if self.body.is_end_stream() {
             return Ok(Bytes::new());
         }
@@ -114,8 +132,8 @@ impl Request {
             return Err(Refusal::BodyTooLarge);
         }
         let body = Limited::new(self.body, MAX_BODY_BYTES).collect();
-        match tokio::time::timeout(self.body_timeout, body).await {
-            Err(_) => Err(Refusal::TooSlow(self.body_timeout)),
+        match Box::pin(tokio::time::timeout(self.timeout, body)).await {
+            Err(_) => Err(Refusal::TooSlow(self.timeout)),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
             Ok(Err(_)) => Err(Refusal::Malformed("the body breaks off or is badly framed")),
             Ok(Ok(body)) => Ok(body.to_bytes()),
@@ -140,11 +158,10 @@ impl RequestId {
         });
         Self(*process, COUNT.fetch_add(1, Ordering::Relaxed))
     }
-}
 
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Digit by digit: every request is given its name.
+    /// Its digits, in ASCII.
+    #[must_use]
+    pub fn digits(self) -> [u8; 16] {
         let mut number = u64::from(self.0) << 32 | u64::from(self.1);
         let mut digits = [0; 16];
         for digit in digits.iter_mut().rev() {
@@ -153,7 +170,13 @@ impl fmt::Display for RequestId {
             *digit = value + if value < 10 { b'0' } else { b'a' - 10 };
             number >>= 4;
         }
-        f.write_str(str::from_utf8(&digits).unwrap_or_default())
+        digits
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 

@@ -5,18 +5,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use hyper::HeaderMap;
-use hyper::header::UPGRADE;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::Stream;
 use super::patient::Patient;
-
-/// Whether a request asks to go on as a WebSocket; whether it does so as it should is another matter.
-#[must_use]
-pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
-    has_word(headers.get_all(UPGRADE), "websocket")
-}
 
 /// Whether this word is in a header that is a list of words, in either case.
 pub fn has_word<'headers>(

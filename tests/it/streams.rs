@@ -11,7 +11,9 @@ use bytes::Bytes;
 use futures_util::stream::iter;
 use futures_util::{Stream, StreamExt};
 use hyper::Response;
-use relayer_controller::server::{Body, Listen, Request, Server, Settings, streamed, whole};
+use relayer_controller::server::{
+    Body, Listen, Request, RequestBody, Server, Settings, streamed, whole,
+};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -47,7 +49,7 @@ impl Source {
         };
         let (asked, open) = (Arc::new(AtomicUsize::new(0)), Arc::new(()));
         let shared = (Arc::clone(&asked), Arc::clone(&open));
-        let answer = move |request: Request| {
+        let answer = move |request: Request, _: RequestBody| {
             let pieces = pieces(&request, shared.clone());
             async move {
                 let body: Body = if request.head.uri.path() == "/whole" {

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use hyper::Response;
 use relayer_controller::engine::OwnContainer;
 use relayer_controller::server::{
-    Body, ClientAuth, ClientCertificates, Listen, Request, Server, Settings, TlsSettings, whole,
+    Body, ClientAuth, ClientCertificates, Listen, Request, RequestBody, Server, Settings,
+    TlsSettings, whole,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -304,7 +305,7 @@ impl Drop for Echo {
     }
 }
 
-async fn echo(request: Request) -> Response<Body> {
+async fn echo(request: Request, _: RequestBody) -> Response<Body> {
     let names = request.peer.certificate.map(|names| names.join("|"));
     Response::new(whole(names.unwrap_or_else(|| "nobody".to_owned())))
 }

@@ -111,7 +111,7 @@ impl Gateway {
             self.note(&record).await;
             return Err(failure);
         };
-        let request_id = caller.request_id.clone();
+        let request_id = caller.request_id;
         let gateway = Arc::clone(self);
         let run = async move {
             let _place = place;
