@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http;
 
-/// How long a client may take for the next piece of a whole answer.
+/// How long a client may take for the next piece of a whole answer, and for the head of its next request.
 const TIMEOUT: Duration = Duration::from_millis(200);
 
 /// More than all buffers between two processes hold.
@@ -41,6 +41,7 @@ impl Source {
         let settings = Settings {
             listen: vec!["127.0.0.1:0".parse().unwrap()],
             body_timeout: TIMEOUT,
+            header_timeout: TIMEOUT,
             ..Settings::default()
         };
         let server = runtime.block_on(Server::bind(settings)).unwrap();
@@ -52,10 +53,17 @@ impl Source {
         let answer = move |request: Request, _: RequestBody| {
             let pieces = pieces(&request, shared.clone());
             async move {
-                let body: Body = if request.head.uri.path() == "/whole" {
-                    whole(vec![b'x'; PIECES * PIECE])
-                } else {
-                    streamed(pieces)
+                let body: Body = match request.head.uri.path() {
+                    "/whole" => whole(vec![b'x'; PIECES * PIECE]),
+                    "/late" => {
+                        tokio::time::sleep(TIMEOUT * 3).await;
+                        whole("x")
+                    }
+                    "/silent" => streamed(iter(0..2).then(async |_| {
+                        tokio::time::sleep(TIMEOUT * 3).await;
+                        Ok(Bytes::from("x"))
+                    })),
+                    _ => streamed(pieces),
                 };
                 Response::new(body)
             }
@@ -156,4 +164,20 @@ fn a_reader_that_leaves_ends_the_stream() {
     source.until("open", |source| Arc::strong_count(&source.open) == 3);
     drop(stream);
     source.until("closed", |source| Arc::strong_count(&source.open) == 2);
+}
+
+/// An answer may take its time, and so may each of its pieces; then it is the client's turn again.
+#[test]
+fn only_clients_are_hurried() {
+    let source = Source::start();
+    let mut stream = http::connect(source.address);
+    let begun = Instant::now();
+    for path in ["/late", "/silent"] {
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    }
+    assert_eq!(read_body(&mut stream), (3, true));
+    // Less what the coarse clock is behind.
+    let least = TIMEOUT * 10 - Duration::from_millis(20);
+    let took = begun.elapsed();
+    assert!((least..TIMEOUT * 50).contains(&took), "{took:?}");
 }
