@@ -15,6 +15,9 @@ use crate::load::{self, Asked, Place, Tally};
 use crate::original::Original;
 use crate::stage::{Gateway, Stage, get, resident, resident_of};
 
+/// How often a round asks the gateway and the bare server.
+const OFTEN: u32 = 3;
+
 /// How many clients poll at once.
 pub(crate) const CLIENTS: u32 = 100;
 
@@ -200,8 +203,9 @@ impl<'a> Field<'a> {
             .iter()
             .map(|(side, _)| Rounds::of(*side))
             .collect();
-        for _ in 0..plan.rounds {
-            for (number, rounds) in rounds.iter_mut().enumerate() {
+        for round in 0..plan.rounds {
+            for number in order(round, rounds.len()) {
+                let rounds = rounds.get_mut(number).unwrap();
                 if rounds.are_over {
                     continue;
                 }
@@ -287,6 +291,17 @@ impl<'a> Field<'a> {
     }
 }
 
+/// The sides in the order in which a round asks them. The gateway and its limit, which are the first two and quick, are
+/// asked often; and every other round goes backwards, so that nobody is always asked after the slowest.
+fn order(round: u32, sides: usize) -> Vec<usize> {
+    let mut order = [0, 1].repeat(usize::try_from(OFTEN).unwrap());
+    order.extend(2..sides);
+    if round % 2 == 1 {
+        order.reverse();
+    }
+    order
+}
+
 /// The rounds of one side in one line of the table.
 struct Rounds {
     side: Side,
@@ -318,7 +333,7 @@ impl Rounds {
                     .push(f64::from(answers) / tally.lasted.as_secs_f64());
                 self.took.extend(tally.took);
                 self.lasted += tally.lasted;
-                self.are_over = self.lasted >= plan.limits.asking * plan.rounds;
+                self.are_over = self.lasted >= plan.limits.asking * plan.rounds * OFTEN;
             }
             Err(why) => {
                 self.failed = Some(why);

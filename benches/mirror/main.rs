@@ -5,7 +5,7 @@
 //! is the limit; the engine's own socket; and the original shape of the gateway, `benches/original.py`. The load comes from
 //! one thread on the same machine. What is printed is Markdown.
 //!
-//! With `RELAYER_BENCH_QUICK=1` it takes half a minute instead of some five, up to a hundred containers, and says less.
+//! With `RELAYER_BENCH_QUICK=1` it takes half a minute instead of some six, up to a hundred containers, and says less.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -47,8 +47,8 @@ const RUNNING: usize = 5;
 struct Plan {
     /// The numbers of containers, growing.
     sizes: &'static [usize],
-    /// How often each of the four is asked the same over so many connections: often and not for long, so that all of
-    /// them have their share of a slow second.
+    /// In how many rounds each of the four is asked the same over so many connections: many and short ones, so that all
+    /// of them have their share of a slow second.
     rounds: u32,
     limits: Limits,
     /// How long the engine's processor time is looked at, and how often it is while idle and while the gateway is polled.

@@ -59,7 +59,7 @@ impl Prefix {
     /// The full name of the container with this short name.
     #[must_use]
     pub fn full(&self, name: &ContainerName) -> FullName {
-        FullName(format!("{}{}", self.0, name.0).into())
+        FullName([&*self.0, &*name.0].concat().into())
     }
 }
 

@@ -156,7 +156,7 @@ impl Accepting {
         while let Some(accepted) = stop.run_until_cancelled(self.accept()).await {
             match accepted {
                 Ok((stream, peer, place)) => {
-                    let (handler, stop) = (Arc::clone(&handler), stop.clone());
+                    let (handler, stop) = (Arc::clone(&handler), stop.child_token());
                     let settings = Arc::clone(&self.settings);
                     let certificates = self.certificates.clone();
                     self.tasks.spawn(async move {
