@@ -185,8 +185,7 @@ fn only_clients_are_hurried() {
         write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     }
     assert_eq!(read_body(&mut stream), (3, true));
-    // Less what the coarse clock is behind.
-    let least = TIMEOUT * 10 - Duration::from_millis(20);
-    let took = begun.elapsed();
-    assert!((least..TIMEOUT * 50).contains(&took), "{took:?}");
+    // The clock may be a little behind.
+    let took = begun.elapsed() + Duration::from_millis(20);
+    assert!((TIMEOUT * 10..TIMEOUT * 50).contains(&took), "{took:?}");
 }
