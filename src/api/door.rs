@@ -185,7 +185,7 @@ fn asked(row: &Row, raw: &str) -> (Option<Verb>, Option<String>) {
     match row.needs {
         Need::Verb(verb) => (
             Some(verb),
-            (!raw.is_empty()).then(|| cut(input::decoded(raw))),
+            (!raw.is_empty()).then(|| cut(input::decoded(raw).into_owned())),
         ),
         Need::Nothing | Need::Principal | Need::Facility(_) => (None, None),
     }

@@ -1,5 +1,6 @@
 //! What a caller sends beside the path, decoded once and checked: name, query and body.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
@@ -21,15 +22,15 @@ const MAX_PARAMETERS: usize = 16;
 ///
 /// Text that cannot be a name is a container that does not exist.
 pub(super) fn name(raw: &str) -> Result<ContainerName, Problem> {
-    let decoded = percent_decode_str(raw).decode_utf8_lossy();
+    let decoded = decoded(raw);
     decoded
         .parse()
         .map_err(|_| Problem::Failed(Failure::NotFound(decoded.into_owned())))
 }
 
 /// A part of a path as it is meant. What is not UTF-8 becomes a replacement character, which no name has.
-pub(super) fn decoded(raw: &str) -> String {
-    percent_decode_str(raw).decode_utf8_lossy().into_owned()
+pub(super) fn decoded(raw: &str) -> Cow<'_, str> {
+    percent_decode_str(raw).decode_utf8_lossy()
 }
 
 /// A request whose body is yet to be read.

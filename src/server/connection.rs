@@ -84,14 +84,17 @@ pub(super) async fn serve<H, F>(
             let upgraded = Upgraded::new(parts.read_buf, parts.io.into_inner());
             return run(upgraded).await;
         }
-        // An idle connection is closed without a word; one with half a request is told why.
-        (Ended::TooSlow, _) if !parts.read_buf.is_empty() => {
-            let refusal = Refusal::TooSlow(settings.header_timeout);
-            let farewell = by_hand("408 Request Timeout", &refusal.to_string());
-            // If it cannot be told either, it is gone.
-            let _gone = parts.io.inner_mut().write_all(farewell.as_bytes()).await;
+        (Ended::TooSlow, _) => {
+            tracing::debug!("a client did not send a request in time");
+            // An idle connection is closed without a word; one with half a request is told why.
+            if !parts.read_buf.is_empty() {
+                let refusal = Refusal::TooSlow(settings.header_timeout);
+                let farewell = by_hand("408 Request Timeout", &refusal.to_string());
+                // If it cannot be told either, it is gone.
+                let _gone = parts.io.inner_mut().write_all(farewell.as_bytes()).await;
+            }
         }
-        (Ended::Well | Ended::TooSlow | Ended::Broken, _) => {}
+        (Ended::Well | Ended::Broken, _) => {}
     }
     let _gone = parts.io.inner_mut().shutdown().await;
 }

@@ -31,10 +31,11 @@ pub struct Request {
     pub head: Box<Parts>,
     /// Whether it asks to speak WebSocket from then on.
     pub asks_for_websocket: bool,
+    /// Whether its body comes in chunks.
     pub(super) is_chunked: bool,
-    /// How many bytes its head has.
+    /// How many bytes its target and its headers have.
     length: usize,
-    /// How many Host headers.
+    /// How many Host headers it has.
     hosts: usize,
 }
 
