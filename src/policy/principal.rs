@@ -1,5 +1,6 @@
 //! Principals: who asks.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,8 +9,15 @@ use std::sync::Arc;
 const MAX_LENGTH: usize = 64;
 
 /// Who asks, by a name of the configuration: letters, digits, `_`, `.`, `-` and `@`, at most 64 of them. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Principal(Arc<str>);
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Principal(Name);
+
+/// Each name has one form only.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Name {
+    Anonymous,
+    Given(Arc<str>),
+}
 
 impl Principal {
     /// The rule for names as a regular expression.
@@ -20,20 +28,35 @@ impl Principal {
 
     /// The caller who shows no credentials.
     #[must_use]
-    pub fn anonymous() -> Self {
-        Self(Self::ANONYMOUS.into())
+    pub const fn anonymous() -> Self {
+        Self(Name::Anonymous)
     }
 
     /// Whether it is the caller who shows no credentials.
     #[must_use]
-    pub fn is_anonymous(&self) -> bool {
-        &*self.0 == Self::ANONYMOUS
+    pub const fn is_anonymous(&self) -> bool {
+        matches!(self.0, Name::Anonymous)
     }
 
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Name::Anonymous => Self::ANONYMOUS,
+            Name::Given(name) => name,
+        }
+    }
+}
+
+impl Ord for Principal {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl PartialOrd for Principal {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -59,16 +82,18 @@ impl FromStr for Principal {
     fn from_str(text: &str) -> Result<Self, InvalidPrincipal> {
         let plain =
             |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'@');
-        if (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(plain) {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidPrincipal)
+        if !(1..=MAX_LENGTH).contains(&text.len()) || !text.bytes().all(plain) {
+            return Err(InvalidPrincipal);
         }
+        Ok(match text {
+            Self::ANONYMOUS => Self::anonymous(),
+            name => Self(Name::Given(name.into())),
+        })
     }
 }
 
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(self.as_str())
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::rule::Managed;
 use super::{Ceiling, ContainerName, Decision, Denial, Facility, Role, Rule, Verb, VerbSet, Verbs};
 
 /// What one set of roles may do to each managed container.
@@ -37,14 +38,14 @@ enum Verdict {
 }
 
 impl Rights {
-    /// Works out what these roles come to under these ceilings.
+    /// Works out what these roles come to under the ceilings of these containers.
     pub(super) fn new(
         roles: Vec<Arc<Role>>,
-        ceilings: &BTreeMap<ContainerName, (usize, Ceiling)>,
+        containers: &BTreeMap<ContainerName, Managed>,
     ) -> Self {
         let (mut cells, mut known) = (Vec::new(), HashMap::new());
-        let places = ceilings.iter().map(|(container, (_, ceiling))| {
-            let cell = Cell::new(&roles, container, ceiling);
+        let places = containers.iter().map(|(container, managed)| {
+            let cell = Cell::new(&roles, container, &managed.ceiling);
             *known.entry(cell).or_insert_with_key(|cell| {
                 cells.push(cell.clone());
                 // There are fewer containers than that.
@@ -64,26 +65,21 @@ impl Rights {
     }
 
     /// All that is granted on a container.
-    pub(super) fn granted(&self, number: usize) -> VerbSet {
-        self.cell(number)
+    pub(super) fn granted(&self, managed: &Managed) -> VerbSet {
+        self.cell(managed)
             .map_or_else(VerbSet::default, |cell| cell.granted)
     }
 
-    /// Decides about one verb on the container of this number; `membership` is the rule that names the roles.
-    pub(super) fn decide(
-        &self,
-        verb: Verb,
-        (number, ceiling): (usize, &Ceiling),
-        membership: &Rule,
-    ) -> Decision {
+    /// Decides about one verb on this container; `membership` is the rule that names the roles.
+    pub(super) fn decide(&self, verb: Verb, managed: &Managed, membership: &Rule) -> Decision {
         let unknown = Decision::Deny(Denial::Hidden { by: None });
-        let Some(cell) = self.cell(number) else {
+        let Some(cell) = self.cell(managed) else {
             return unknown;
         };
         let Some(verdict) = cell.verdicts.get(verb as usize) else {
             return unknown;
         };
-        let Some(by) = self.rule(*verdict, ceiling, membership).cloned() else {
+        let Some(by) = self.rule(*verdict, &managed.ceiling, membership).cloned() else {
             return unknown;
         };
         match verdict {
@@ -100,8 +96,8 @@ impl Rights {
         }
     }
 
-    fn cell(&self, number: usize) -> Option<&Cell> {
-        let place = self.places.get(number)?;
+    fn cell(&self, managed: &Managed) -> Option<&Cell> {
+        let place = self.places.get(managed.number)?;
         self.cells.get(usize::try_from(*place).ok()?)
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::rights::Rights;
 use super::{
-    Access, ContainerName, Decision, Denial, Facility, Membership, Operation, Permitted, Prefix,
-    Principal, Role, Rule, Verb, VerbSet,
+    Access, ContainerName, Decision, Denial, Facility, FullName, Membership, Operation, Permitted,
+    Prefix, Principal, Role, Rule, Verb, VerbSet,
 };
 
 /// The most that anybody may do to one container.
@@ -22,9 +22,17 @@ pub struct Ceiling {
 #[derive(Clone, Debug)]
 pub struct Policy {
     prefix: Prefix,
-    /// Each with its number, counted in the order of names.
-    ceilings: BTreeMap<ContainerName, (usize, Ceiling)>,
+    containers: BTreeMap<ContainerName, Managed>,
     holders: Holders,
+}
+
+/// A managed container.
+#[derive(Clone, Debug)]
+pub(super) struct Managed {
+    /// Counted in the order of short names.
+    pub(super) number: usize,
+    pub(super) full_name: FullName,
+    pub(super) ceiling: Ceiling,
 }
 
 /// Who has which rights.
@@ -39,18 +47,24 @@ impl Policy {
     /// The law that manages these containers and no others.
     #[must_use]
     pub fn new(prefix: Prefix, ceilings: BTreeMap<ContainerName, Ceiling>, access: Access) -> Self {
-        let ceilings: BTreeMap<_, _> = ceilings
-            .into_iter()
-            .enumerate()
-            .map(|(number, (name, ceiling))| (name, (number, ceiling)))
-            .collect();
+        let numbered = ceilings.into_iter().enumerate();
+        let containers = numbered.map(|(number, (name, ceiling))| {
+            let full_name = prefix.full(&name);
+            let managed = Managed {
+                number,
+                full_name,
+                ceiling,
+            };
+            (name, managed)
+        });
+        let containers = containers.collect();
         let holders = match access {
             Access::Everybody(rule) => Holders::Everybody(rule),
-            Access::Principals(members) => Holders::Principals(worked_out(members, &ceilings)),
+            Access::Principals(members) => Holders::Principals(worked_out(members, &containers)),
         };
         Self {
             prefix,
-            ceilings,
+            containers,
             holders,
         }
     }
@@ -95,15 +109,18 @@ impl Policy {
     /// Whether this principal may do this verb to this container, and by which rule.
     #[must_use]
     pub fn decide(&self, principal: &Principal, verb: Verb, container: &ContainerName) -> Decision {
-        let hidden = Decision::Deny(Denial::Hidden { by: None });
-        let Some((number, ceiling)) = self.ceilings.get(container) else {
-            return hidden;
-        };
+        match self.containers.get(container) {
+            Some(managed) => self.decide_on(managed, principal, verb),
+            None => Decision::Deny(Denial::Hidden { by: None }),
+        }
+    }
+
+    fn decide_on(&self, managed: &Managed, principal: &Principal, verb: Verb) -> Decision {
         match &self.holders {
-            Holders::Everybody(_) => under(ceiling, verb),
+            Holders::Everybody(_) => under(&managed.ceiling, verb),
             Holders::Principals(members) => match members.get(principal) {
-                Some((membership, rights)) => rights.decide(verb, (*number, ceiling), membership),
-                None => hidden,
+                Some((membership, rights)) => rights.decide(verb, managed, membership),
+                None => Decision::Deny(Denial::Hidden { by: None }),
             },
         }
     }
@@ -136,10 +153,13 @@ impl Policy {
         operation: T,
         container: &ContainerName,
     ) -> Result<Permitted<T>, Denial> {
-        match self.decide(principal, operation.verb(), container) {
+        let Some(managed) = self.containers.get(container) else {
+            return Err(Denial::Hidden { by: None });
+        };
+        match self.decide_on(managed, principal, operation.verb()) {
             Decision::Allow { by } => Ok(Permitted::new(
                 container.clone(),
-                self.prefix.full(container),
+                managed.full_name.clone(),
                 operation,
                 by,
             )),
@@ -153,19 +173,19 @@ impl Policy {
         principal: &Principal,
     ) -> impl Iterator<Item = (&ContainerName, VerbSet)> {
         let holder = self.holder(principal);
-        self.ceilings
+        self.containers
             .iter()
-            .map(move |(name, (number, ceiling))| (name, holder.granted(*number, ceiling)))
+            .map(move |(name, managed)| (name, holder.granted(managed)))
             .filter(|(_, granted)| !granted.is_empty())
     }
 
     /// All that this principal may do to this container; nothing where it is hidden.
     #[must_use]
     pub fn granted(&self, principal: &Principal, container: &ContainerName) -> VerbSet {
-        let Some((number, ceiling)) = self.ceilings.get(container) else {
-            return VerbSet::default();
-        };
-        self.holder(principal).granted(*number, ceiling)
+        match self.containers.get(container) {
+            Some(managed) => self.holder(principal).granted(managed),
+            None => VerbSet::default(),
+        }
     }
 
     fn holder(&self, principal: &Principal) -> Holder<'_> {
@@ -196,10 +216,10 @@ enum Holder<'policy> {
 }
 
 impl Holder<'_> {
-    fn granted(&self, number: usize, ceiling: &Ceiling) -> VerbSet {
+    fn granted(&self, managed: &Managed) -> VerbSet {
         match self {
-            Self::Everybody => ceiling.allow,
-            Self::Roles(rights) => rights.granted(number),
+            Self::Everybody => managed.ceiling.allow,
+            Self::Roles(rights) => rights.granted(managed),
             Self::Nobody => VerbSet::default(),
         }
     }
@@ -219,7 +239,7 @@ fn under(ceiling: &Ceiling, verb: Verb) -> Decision {
 
 fn worked_out(
     members: BTreeMap<Principal, Membership>,
-    ceilings: &BTreeMap<ContainerName, (usize, Ceiling)>,
+    containers: &BTreeMap<ContainerName, Managed>,
 ) -> BTreeMap<Principal, (Rule, Arc<Rights>)> {
     let mut known: BTreeMap<Vec<String>, Arc<Rights>> = BTreeMap::new();
     let worked_out = |(principal, Membership { mut roles, rule }): (Principal, Membership)| {
@@ -228,7 +248,7 @@ fn worked_out(
         let names = roles.iter().map(|role: &Arc<Role>| role.name.clone());
         let rights = known
             .entry(names.collect())
-            .or_insert_with(|| Arc::new(Rights::new(roles, ceilings)));
+            .or_insert_with(|| Arc::new(Rights::new(roles, containers)));
         (principal, (rule, Arc::clone(rights)))
     };
     members.into_iter().map(worked_out).collect()
