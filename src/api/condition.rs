@@ -1,7 +1,7 @@
 //! What a client says of the answer that it may have already, and how old another one may be.
 
 use hyper::HeaderMap;
-use hyper::header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
+use hyper::header::{CACHE_CONTROL, HeaderValue, IF_NONE_MATCH};
 
 use super::reply::{self, Response};
 use crate::engine::{Freshness, Rendered};
@@ -17,45 +17,45 @@ pub(super) struct Condition {
 impl Condition {
     /// What these headers say: `Cache-Control: no-cache` and `If-None-Match`.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let controls = headers.get_all(CACHE_CONTROL).into_iter();
-        let mut controls = controls.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-        let is_fresh = controls.any(|word| word.trim_ascii().eq_ignore_ascii_case(b"no-cache"));
-        Self {
-            freshness: if is_fresh {
-                Freshness::Fresh
-            } else {
-                Freshness::Mirrored
-            },
-            has: headers.get_all(IF_NONE_MATCH).iter().cloned().collect(),
+        let mut condition = Self {
+            freshness: Freshness::Mirrored,
+            has: Vec::new(),
+        };
+        // All are gone through once: that takes less than to look two of them up.
+        for (name, value) in headers {
+            if name == IF_NONE_MATCH {
+                condition.has.push(value.clone());
+            } else if name == CACHE_CONTROL && words(value).any(is_no_cache) {
+                condition.freshness = Freshness::Fresh;
+            }
         }
+        condition
     }
 
     /// The answer; 304 where the client has it.
     pub(super) fn answer(&self, rendered: &Rendered) -> Response {
-        let mut response = if self.is_known(rendered.tag()) {
-            reply::not_modified()
+        if self.is_known(rendered.tag().as_bytes()) {
+            reply::not_modified(rendered)
         } else {
-            reply::kept(rendered.json().clone())
-        };
-        let headers = response.headers_mut();
-        if let Ok(tag) = HeaderValue::from_maybe_shared(rendered.tag().clone()) {
-            headers.insert(ETAG, tag);
+            reply::kept(rendered)
         }
-        headers.insert(VARY, HeaderValue::from_static("Authorization"));
-        response
     }
 
     /// RFC 9110, 13.1.2: a list of tags or `*`, which are compared weakly.
     fn is_known(&self, tag: &[u8]) -> bool {
-        let mut tags = self
-            .has
-            .iter()
-            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-        tags.any(|word| {
-            let word = word.trim_ascii();
-            word == b"*" || word.strip_prefix(b"W/").unwrap_or(word) == tag
-        })
+        let mut tags = self.has.iter().flat_map(words);
+        tags.any(|word| word == b"*" || word.strip_prefix(b"W/").unwrap_or(word) == tag)
     }
+}
+
+/// What a header lists.
+fn words(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    let words = value.as_bytes().split(|byte| *byte == b',');
+    words.map(<[u8]>::trim_ascii)
+}
+
+const fn is_no_cache(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"no-cache")
 }
 
 #[cfg(test)]
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn who_has_the_answer_is_told_so() {
         let rendered = Rendered::of(&"ok");
-        let tag = String::from_utf8(rendered.tag().to_vec()).unwrap();
+        let tag = rendered.tag().to_str().unwrap().to_owned();
         for (lines, expected) in [
             (vec![], 200),
             (vec![tag.clone()], 304),

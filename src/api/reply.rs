@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::LazyLock;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::Stream;
-use hyper::StatusCode;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, VARY};
+use hyper::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::X_REQUEST_ID;
 use super::openapi::Word;
 use crate::engine::{Rendered, Status, View};
 use crate::policy::{ContainerName, Principal};
@@ -158,8 +160,25 @@ pub(super) const ABOUT_BLANK: &str = "about:blank";
 /// State is true for a moment; and without this a cache may keep even a 404.
 const NO_STORE: &str = "no-store";
 
-/// To be kept by who asked, and asked about each time.
-const ASK_AGAIN: &str = "private, no-cache";
+/// The headers of an answer that whoever asked may keep, and ask about each time; another caller may see something else.
+///
+/// Copied whole, with places for what differs, because it takes longer to look up where each of them belongs.
+static KEPT: LazyLock<HeaderMap> = LazyLock::new(|| {
+    headers([
+        (CONTENT_TYPE, "application/json"),
+        (CACHE_CONTROL, "private, no-cache"),
+        (ETAG, ""),
+        (VARY, "Authorization"),
+        (X_REQUEST_ID, ""),
+    ])
+});
+
+/// The headers of an answer that is not modified: those of [`KEPT`] but for what tells of a body.
+static NOT_MODIFIED: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let mut headers = KEPT.clone();
+    headers.remove(CONTENT_TYPE);
+    headers
+});
 
 /// An answer without a body.
 pub(super) fn nothing(status: StatusCode) -> Response {
@@ -196,17 +215,34 @@ pub(super) fn written(json: Bytes) -> Response {
     whole("application/json", json)
 }
 
-/// The same, which whoever asked may keep, and ask about each time; another caller may see something else.
-pub(super) fn kept(json: Bytes) -> Response {
-    with_body("application/json", ASK_AGAIN, server::whole(json))
+/// The same, which whoever asked may keep, and ask about each time.
+pub(super) fn kept(rendered: &Rendered) -> Response {
+    let mut response = Response::new(server::whole(rendered.json().clone()));
+    *response.headers_mut() = tagged(&KEPT, rendered);
+    response
 }
 
 /// The answer to whoever has kept it as it is.
-pub(super) fn not_modified() -> Response {
+pub(super) fn not_modified(rendered: &Rendered) -> Response {
     let mut response = nothing(StatusCode::NOT_MODIFIED);
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(ASK_AGAIN));
+    *response.headers_mut() = tagged(&NOT_MODIFIED, rendered);
     response
+}
+
+fn tagged(headers: &HeaderMap, rendered: &Rendered) -> HeaderMap {
+    let mut headers = headers.clone();
+    for (name, value) in &mut headers {
+        if name == ETAG {
+            *value = rendered.tag().clone();
+        }
+    }
+    headers
+}
+
+fn headers<const COUNT: usize>(all: [(HeaderName, &'static str); COUNT]) -> HeaderMap {
+    let all = all.into_iter();
+    all.map(|(name, value)| (name, HeaderValue::from_static(value)))
+        .collect()
 }
 
 /// A listing of containers whose statuses are written already: a [`Containers`].

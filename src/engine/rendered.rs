@@ -5,6 +5,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use hyper::header::HeaderValue;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -15,7 +16,7 @@ const TAG_BYTES: usize = 15;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rendered {
     json: Bytes,
-    tag: Bytes,
+    tag: HeaderValue,
 }
 
 impl Rendered {
@@ -32,9 +33,11 @@ impl Rendered {
         let json = json.into();
         let digest = Sha256::digest(&json);
         let tag = URL_SAFE_NO_PAD.encode(digest.get(..TAG_BYTES).unwrap_or_default());
+        // Letters, digits, `-` and `_`: that cannot fail.
+        let tag = HeaderValue::try_from(format!("\"{tag}\""));
         Self {
             json,
-            tag: format!("\"{tag}\"").into(),
+            tag: tag.unwrap_or_else(|_| HeaderValue::from_static("\"\"")),
         }
     }
 
@@ -46,7 +49,7 @@ impl Rendered {
 
     /// A strong entity tag of RFC 9110, with its quotes: other bytes have another one.
     #[must_use]
-    pub const fn tag(&self) -> &Bytes {
+    pub const fn tag(&self) -> &HeaderValue {
         &self.tag
     }
 }
@@ -66,6 +69,7 @@ mod tests {
         let (one, same, other) = (Rendered::of(&1), Rendered::from_json("1"), Rendered::of(&2));
         assert_eq!(one, same);
         assert_ne!(one.tag(), other.tag());
-        assert!(one.tag().starts_with(b"\"") && one.tag().ends_with(b"\""));
+        let tag = one.tag().to_str().unwrap();
+        assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() == 22);
     }
 }
