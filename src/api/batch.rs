@@ -54,10 +54,10 @@ impl Api {
         &self,
         caller: Caller,
         verb: BatchVerb,
-        Unread { request, body }: Unread<'_>,
+        unread: Unread<'_>,
     ) -> Result<Response, Problem> {
-        Parameters::parse(request.head.uri.query())?.finish()?;
-        let chosen = chosen(&body.read().await?)?;
+        Parameters::parse(unread.request.head.uri.query())?.finish()?;
+        let chosen = chosen(&unread.read().await?)?;
         let items = self.gateway.batch(caller, verb, chosen).await?;
         let results: Vec<_> = items.iter().map(|item| result(verb, item)).collect();
         let is_bad = |result: &ItemResult| matches!(result, ItemResult::Bad { .. });

@@ -21,13 +21,20 @@ pub(super) struct Cors {
 impl Cors {
     /// What a request with these headers is allowed.
     pub(super) fn of(headers: &HeaderMap, browsers: &Browsers) -> Self {
+        let origins = &browsers.origins;
+        if origins.is_empty() {
+            return Self {
+                origin: None,
+                varies: false,
+            };
+        }
         let is_listed = |sent: &&HeaderValue| {
-            let mut origins = browsers.origins.iter();
+            let mut origins = origins.iter();
             origins.any(|origin| origin.as_str().as_bytes() == sent.as_bytes())
         };
         Self {
             origin: headers.get(ORIGIN).filter(is_listed).cloned(),
-            varies: !browsers.origins.is_empty(),
+            varies: true,
         }
     }
 

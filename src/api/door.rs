@@ -46,11 +46,12 @@ impl Api {
     pub(super) async fn enter<'request>(
         &self,
         request: &Request,
-        route: &Route<'request>,
+        route: Route<'request>,
         config: Arc<Config>,
         cors: &Cors,
     ) -> Result<Entry<'request>, Problem> {
         request.check_head()?;
+        let route = &route;
         let (method, headers) = (&request.head.method, &request.head.headers);
         limits::check_address(&self.limits, &request.peer, route)?;
         if !cors.is_listed()

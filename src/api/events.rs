@@ -32,13 +32,14 @@ impl Api {
     pub(super) async fn events(
         &self,
         caller: &Caller,
-        Unread { request, body }: Unread<'_>,
+        unread: Unread<'_>,
     ) -> Result<Response, Problem> {
+        let request = unread.request;
         let media = Media::asked_by(&request.head.headers);
         let handshake = Handshake::asked_by(request)?;
         let credentials = identify::credentials(request);
         let only = only(request.head.uri.query())?;
-        input::no_body(&body.read().await?)?;
+        input::no_body(&unread.read().await?)?;
         let events = self.gateway.events(caller, credentials, only).await?;
         if let Some(handshake) = handshake {
             let speak = |upgraded| socket::speak(upgraded, events);

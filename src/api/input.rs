@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use super::problem::Problem;
 use crate::engine::Signal;
 use crate::gateway::Failure;
 use crate::policy::ContainerName;
-use crate::server::{Request, RequestBody};
+use crate::server::{Refusal, Request, RequestBody};
 
 /// The most parameters that a request can have.
 const MAX_PARAMETERS: usize = 16;
@@ -39,6 +40,17 @@ pub(super) struct Unread<'request> {
     pub(super) body: RequestBody,
 }
 
+impl Unread<'_> {
+    /// Reads all of the body.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub(super) fn read(self) -> impl Future<Output = Result<Bytes, Refusal>> {
+        self.body.read(self.request.body_timeout)
+    }
+}
+
 /// The parameters of a request; each must be taken by who knows it.
 #[derive(Debug)]
 pub(super) struct Parameters(Vec<(String, String)>);
@@ -49,9 +61,9 @@ impl Parameters {
     /// # Errors
     ///
     /// What is wrong with either.
-    pub(super) async fn read(Unread { request, body }: Unread<'_>) -> Result<Self, Problem> {
-        let parameters = Self::parse(request.head.uri.query())?;
-        no_body(&body.read().await?)?;
+    pub(super) async fn read(unread: Unread<'_>) -> Result<Self, Problem> {
+        let parameters = Self::parse(unread.request.head.uri.query())?;
+        no_body(&unread.read().await?)?;
         Ok(parameters)
     }
 
@@ -140,11 +152,9 @@ pub(super) async fn nothing(unread: Unread<'_>) -> Result<(), Problem> {
 ///
 /// A parameter in the query, a body that is no JSON object, or a parameter that is given twice: which of them would count
 /// is anybody's guess.
-pub(super) async fn values(
-    Unread { request, body }: Unread<'_>,
-) -> Result<BTreeMap<String, Value>, Problem> {
-    Parameters::parse(request.head.uri.query())?.finish()?;
-    named_values(&body.read().await?)
+pub(super) async fn values(unread: Unread<'_>) -> Result<BTreeMap<String, Value>, Problem> {
+    Parameters::parse(unread.request.head.uri.query())?.finish()?;
+    named_values(&unread.read().await?)
 }
 
 pub(super) fn named_values(body: &[u8]) -> Result<BTreeMap<String, Value>, Problem> {

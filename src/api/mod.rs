@@ -92,14 +92,16 @@ impl Api {
     }
 
     /// Answers one request.
-    pub async fn answer(self: Arc<Self>, request: Request, body: RequestBody) -> Response {
+    pub async fn answer(self: Arc<Self>, request: Box<Request>, body: RequestBody) -> Response {
         let begun = Instant::now();
         let head = &request.head;
         let (counted, route) = self.routes.find(&head.method, head.uri.path());
         let config = self.gateway.snapshot();
         let cors = Cors::of(&head.headers, &config.browsers);
-        let answered = match self.enter(&request, &route, config, &cors).await {
-            Ok(Entry::In(admitted)) => {
+        let entered = self.enter(&request, route, config, &cors).await;
+        let answered = match entered {
+            // Where it is, because each request is given room for all the places to which it is moved.
+            Ok(Entry::In(ref admitted)) => {
                 let request = &request;
                 self.run(admitted, Unread { request, body }).await
             }
@@ -117,7 +119,7 @@ impl Api {
         response
     }
 
-    async fn run(&self, admitted: Admitted<'_>, unread: Unread<'_>) -> Result<Response, Problem> {
+    async fn run(&self, admitted: &Admitted<'_>, unread: Unread<'_>) -> Result<Response, Problem> {
         let (row, segments) = (admitted.row, admitted.segments);
         let caller = &admitted.caller;
         match row.endpoint {
@@ -171,7 +173,7 @@ impl Api {
                 let values = input::values(unread).await?;
                 Box::pin(self.execute(caller, &name, &command, &values)).await
             }
-            Endpoint::Batch(verb) => Box::pin(self.batch(admitted.caller, verb, unread)).await,
+            Endpoint::Batch(verb) => Box::pin(self.batch(caller.clone(), verb, unread)).await,
             // The rarer ones in boxes, here and below: each request is given room for the largest of the others.
             Endpoint::Events => Box::pin(self.events(caller, unread)).await,
             Endpoint::Logs => {

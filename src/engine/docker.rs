@@ -20,8 +20,8 @@ use super::mirror::Find;
 use super::stats::Readings;
 use super::transport::Pool;
 use super::{
-    Change, ContainerId, End, Error, Freshness, Look, Mirror, Moment, Observation, Observer,
-    Outcome, OwnContainer, Rendered, Seen, Settings, State, Status,
+    Change, ContainerId, End, Error, Look, Mirror, Moment, Observation, Observer, Outcome,
+    OwnContainer, Rendered, Seen, Settings, State, Status,
 };
 use crate::policy::{FullName, Permitted, Prefix};
 
@@ -109,27 +109,25 @@ impl Engine {
             .map(drop)
     }
 
-    /// What there is to see of a container: from memory where that is current and will do.
+    /// What there is to see of a container, from memory; `None` where the engine has to be asked.
+    #[must_use]
+    pub fn remembered(&self, permitted: &Permitted<Look>) -> Option<Result<Arc<Seen>, Error>> {
+        match self.mirror.picture().find(permitted) {
+            Find::Seen(seen) => Some(Ok(Arc::clone(seen))),
+            Find::Absent => Some(Err(Error::NotFound)),
+            Find::Unknown => None,
+        }
+    }
+
+    /// What there is to see of a container, from the engine.
     ///
     /// # Errors
     ///
     /// [`Error::NotFound`] where there is none of that name, and the engine's own.
-    pub async fn view(
-        self: &Arc<Self>,
-        permitted: Permitted<Look>,
-        freshness: Freshness,
-    ) -> Result<Arc<Seen>, Error> {
-        if freshness == Freshness::Mirrored {
-            let picture = self.mirror.picture();
-            match picture.find(&permitted) {
-                Find::Seen(seen) => return Ok(Arc::clone(seen)),
-                Find::Absent => return Err(Error::NotFound),
-                Find::Unknown => {}
-            }
-        }
+    pub async fn view(self: &Arc<Self>, permitted: Permitted<Look>) -> Result<Arc<Seen>, Error> {
         let key = permitted.full_name().clone();
         let look = || Arc::clone(self).look(permitted).boxed();
-        Box::pin(self.looks.join(key, look)).await
+        self.looks.join(key, look).await
     }
 
     /// The answers to `status` of those of these containers that exist, in the order given.

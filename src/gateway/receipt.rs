@@ -13,6 +13,7 @@ use crate::policy::{ContainerName, Denial, Facility, Operation, Permitted, Princ
 use crate::server::{Peer, RequestId};
 
 /// Who asks, and under which rules: one for each request.
+#[derive(Clone)]
 pub struct Caller {
     /// What the request is called in the log and in `X-Request-Id`.
     pub request_id: RequestId,

@@ -41,7 +41,7 @@ pub(super) async fn serve<H, F>(
     handler: &H,
     stop: &CancellationToken,
 ) where
-    H: Fn(Request, RequestBody) -> F + Sync,
+    H: Fn(Box<Request>, RequestBody) -> F + Sync,
     F: Future<Output = Response<Body>> + Send,
 {
     let progress = Progress::new();
@@ -122,12 +122,12 @@ impl Ended {
 }
 
 async fn answer<H, F>(
-    (request, body): (Request, RequestBody),
+    (request, body): (Box<Request>, RequestBody),
     handler: &H,
     (progress, next): (&Progress, &Mutex<Option<Handover>>),
 ) -> Result<Response<Body>, Infallible>
 where
-    H: Fn(Request, RequestBody) -> F,
+    H: Fn(Box<Request>, RequestBody) -> F,
     F: Future<Output = Response<Body>>,
 {
     // SECURITY: hyper lets a chunked body beside a Content-Length through. A proxy before us may go by the length and

@@ -95,7 +95,7 @@ impl Server {
     /// are kept current.
     pub async fn serve<H, F>(self, handler: H, stop: CancellationToken)
     where
-        H: Fn(Request, RequestBody) -> F + Send + Sync + 'static,
+        H: Fn(Box<Request>, RequestBody) -> F + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let certificates = self.certificates.clone();
@@ -150,7 +150,7 @@ impl Accepting {
     /// Accepts until `stop` is cancelled; the listeners are closed then.
     async fn run<H, F>(mut self, handler: Arc<H>, stop: &CancellationToken)
     where
-        H: Fn(Request, RequestBody) -> F + Send + Sync + 'static,
+        H: Fn(Box<Request>, RequestBody) -> F + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         while let Some(accepted) = stop.run_until_cancelled(self.accept()).await {

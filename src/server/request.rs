@@ -27,10 +27,12 @@ pub struct Request {
     pub id: RequestId,
     /// Who sends it.
     pub peer: Peer,
-    /// Its request line and headers. In a box: on its way it is moved often.
-    pub head: Box<Parts>,
+    /// Its request line and headers.
+    pub head: Parts,
     /// Whether it asks to speak WebSocket from then on.
     pub asks_for_websocket: bool,
+    /// How long its body may take to come.
+    pub body_timeout: Duration,
     /// Whether its body comes in chunks.
     pub(super) is_chunked: bool,
     /// How many bytes its target and its headers have.
@@ -40,10 +42,7 @@ pub struct Request {
 }
 
 /// The body of a request, yet to be read.
-pub struct RequestBody {
-    body: Incoming,
-    timeout: Duration,
-}
+pub struct RequestBody(Incoming);
 
 /// Why the server does not let a request through.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,19 +76,21 @@ impl Request {
     pub(super) fn new(
         request: HttpRequest<Incoming>,
         peer: Peer,
-        timeout: Duration,
-    ) -> (Self, RequestBody) {
+        body_timeout: Duration,
+    ) -> (Box<Self>, RequestBody) {
         let (head, body) = request.into_parts();
         let target = head.uri.path_and_query();
-        let mut request = Self {
+        // In a box, because on its way it is moved often.
+        let mut request = Box::new(Self {
             id: RequestId::next(),
             peer,
             asks_for_websocket: false,
+            body_timeout,
             is_chunked: false,
             length: target.map_or(0, |target| target.as_str().len()),
             hosts: 0,
-            head: Box::new(head),
-        };
+            head,
+        });
         for (name, value) in &request.head.headers {
             // Four for `: ` and the line's end.
             request.length += name.as_str().len() + value.len() + 4;
@@ -97,7 +98,7 @@ impl Request {
             request.is_chunked |= name == TRANSFER_ENCODING;
             request.asks_for_websocket |= name == UPGRADE && has_word([value], "websocket");
         }
-        (request, RequestBody { body, timeout })
+        (request, RequestBody(body))
     }
 
     /// Checks the head against the limits.
@@ -118,27 +119,33 @@ impl Request {
 }
 
 impl RequestBody {
-    /// Reads all of it.
+    /// Reads all of it, which may take so long.
     ///
     /// # Errors
     ///
     /// When it is too large, too slow, or breaks off.
-    pub async fn read(self) -> Result<Bytes, Refusal> {
-        if self.body.is_end_stream() {
+    pub async fn read(self, timeout: Duration) -> Result<Bytes, Refusal> {
+        let Self(body) = self;
+        if body.is_end_stream() {
             return Ok(Bytes::new());
         }
-        // What the client announces is refused before it is sent.
-        let limit = u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX);
-        if self.body.size_hint().lower() > limit {
-            return Err(Refusal::BodyTooLarge);
-        }
-        let body = Limited::new(self.body, MAX_BODY_BYTES).collect();
-        match Box::pin(tokio::time::timeout(self.timeout, body)).await {
-            Err(_) => Err(Refusal::TooSlow(self.timeout)),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
-            Ok(Err(_)) => Err(Refusal::Malformed("the body breaks off or is badly framed")),
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-        }
+        // In a box, because most have none: each request is given room for all that is not.
+        Box::pin(read(body, timeout)).await
+    }
+}
+
+async fn read(body: Incoming, timeout: Duration) -> Result<Bytes, Refusal> {
+    // What the client announces is refused before it is sent.
+    let limit = u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX);
+    if body.size_hint().lower() > limit {
+        return Err(Refusal::BodyTooLarge);
+    }
+    let body = Limited::new(body, MAX_BODY_BYTES).collect();
+    match tokio::time::timeout(timeout, body).await {
+        Err(_) => Err(Refusal::TooSlow(timeout)),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
+        Ok(Err(_)) => Err(Refusal::Malformed("the body breaks off or is badly framed")),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
     }
 }
 
