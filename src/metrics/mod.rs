@@ -41,6 +41,9 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     request_duration: Family<RouteLabels, Histogram>,
     decisions: Family<DecisionLabels, Counter>,
+    /// Of these decisions each yes to `anonymous`, by the verb's place in [`Verb::ALL`]: where nobody has to say who they
+    /// are, there is no other, and it need not be looked up.
+    allowed_to_anonymous: [OnceLock<Counter>; Verb::ALL.len()],
     engine_calls: Family<EngineLabels, Counter>,
     engine_call_duration: Family<CallLabels, Histogram>,
     engine_up: Gauge,
@@ -93,6 +96,7 @@ impl Metrics {
             requests: Family::default(),
             request_duration: Family::new_with_constructor(histogram),
             decisions: Family::default(),
+            allowed_to_anonymous: Default::default(),
             engine_calls: Family::default(),
             engine_call_duration: Family::new_with_constructor(histogram),
             engine_up: Gauge::default(),
@@ -216,12 +220,23 @@ impl Metrics {
 
     /// Counts what the law said; yes where there is no denial.
     pub fn decided(&self, principal: &Principal, verb: Verb, denial: Option<&Denial>) {
-        let labels = DecisionLabels::new(principal, verb, denial);
-        self.decisions.get_or_create(&labels).inc();
+        let labels = || DecisionLabels::new(principal, verb, denial);
+        match self.allowed_to_anonymous.get(verb as usize) {
+            Some(known) if principal.is_anonymous() && denial.is_none() => {
+                let counter = || self.decisions.get_or_create_owned(&labels());
+                known.get_or_init(counter).inc();
+            }
+            Some(_) | None => {
+                self.decisions.get_or_create(&labels()).inc();
+            }
+        }
     }
 
-    /// Forgets what was counted of a principal that is none any more.
+    /// Forgets what was counted of a principal that is none any more, unless it is `anonymous`: of that there is but one.
     pub fn forget(&self, principal: &Principal) {
+        if principal.is_anonymous() {
+            return;
+        }
         for verb in Verb::ALL {
             for labels in DecisionLabels::all(principal, verb) {
                 self.decisions.remove(&labels);
@@ -364,6 +379,28 @@ mod tests {
             "open_streams{kind=\"events\"} 0",
         ];
         check(&metrics, &lines);
+    }
+
+    #[test]
+    fn who_is_no_principal_any_more_is_forgotten() {
+        let (metrics, bot) = (Metrics::new(), "bot".parse().unwrap());
+        let anonymous = Principal::anonymous();
+        let count = || {
+            for principal in [&bot, &anonymous] {
+                metrics.decided(principal, Verb::Stop, None);
+            }
+        };
+        count();
+        for principal in [&bot, &anonymous] {
+            metrics.forget(principal);
+        }
+        count();
+        let lines = [("bot", 1), ("anonymous", 2)].map(|(principal, count)| {
+            format!(
+                "decisions_total{{principal=\"{principal}\",verb=\"stop\",decision=\"allow\"}} {count}"
+            )
+        });
+        check(&metrics, &lines.each_ref().map(String::as_str));
     }
 
     #[test]
