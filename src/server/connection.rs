@@ -1,13 +1,15 @@
 //! One connection from its first byte to its last.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::Either;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
@@ -50,7 +52,13 @@ pub(super) async fn serve<H, F>(
     let stream = Patient::new(stream, settings.body_timeout, progress.clone());
     let service = service_fn(|request| {
         let request = Request::new(request, peer.clone(), settings.body_timeout);
-        Box::pin(answer(request, handler, (&progress, &handover)))
+        let mut answering = Box::pin(answer(request, handler, (&progress, &handover)));
+        // Most answers are there at once. The head of their request is a part of hyper's buffer: gone before hyper reads
+        // on, it leaves its room, and there need not be another buffer. The others are asked again by hyper.
+        match answering.as_mut().now_or_never() {
+            Some(answer) => Either::Left(ready(answer)),
+            None => Either::Right(answering),
+        }
     });
     let mut connection = Builder::new()
         .max_buf_size(MAX_BUFFER_BYTES)
