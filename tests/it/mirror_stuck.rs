@@ -96,6 +96,18 @@ fn containers_that_the_engine_does_not_tell_of() {
     });
 }
 
+/// A new one, whose first look is stuck, is not taken for one that is not there.
+#[test]
+fn a_new_container_that_the_engine_does_not_tell_of() {
+    let stage = Stage::pretend(&tables());
+    let asked = || stage.get_mirrored("/container/c0/status").status;
+    until("listed", || asked() == 404);
+    stage.record.hold(|line| line.contains("/json?size=false"));
+    stage.container("c0");
+    until("doubted", || is(&stage, "c0", "created"));
+    stage.record.release();
+}
+
 /// Nobody waits for a mirror that is not current.
 #[test]
 fn changes_while_no_events_come() {

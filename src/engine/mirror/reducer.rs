@@ -155,11 +155,7 @@ impl Reducer {
                 container.is_awaited = true;
                 awaited += 1;
             }
-            // What a look told of names counts for more.
-            if container.name.is_none() && !self.owners.contains_key(&name) {
-                container.name = Some(name.clone());
-                self.owners.insert(name, id);
-            }
+            self.presume(&id, &name);
         }
         if is_first {
             self.stage = Stage::Listed(awaited);
@@ -169,9 +165,9 @@ impl Reducer {
 
     /// The engine said that something happened to a container.
     pub(super) fn hinted(&mut self, subject: &Subject) {
-        let names = [&subject.name, &subject.old_name];
-        let mut names = names.into_iter().flatten();
-        let is_managed = names.any(|name| self.managed.name_of(name).is_some());
+        let managed = |name: &Option<String>| self.managed.name_of(name.as_deref()?).cloned();
+        let (name, old_name) = (managed(&subject.name), managed(&subject.old_name));
+        let is_managed = name.is_some() || old_name.is_some();
         // An engine that says no name may mean anyone.
         let is_nameless = subject.name.is_none();
         if !(is_managed || is_nameless || self.containers.contains_key(&subject.id)) {
@@ -180,6 +176,9 @@ impl Reducer {
         self.want(&subject.id);
         let container = self.containers.entry(subject.id.clone()).or_default();
         container.hinted_at = container.hinted_at.max(subject.at);
+        if let Some(name) = name {
+            self.presume(&subject.id, &name);
+        }
     }
 
     /// The engine said that a container was out of memory.
@@ -258,6 +257,16 @@ impl Reducer {
             if std::mem::take(&mut container.is_awaited) {
                 self.count_off();
             }
+        }
+    }
+
+    /// The engine said that a container has this name; what a look told of names counts for more. So of one whose first
+    /// look takes long it is known that there is something to ask the engine.
+    fn presume(&mut self, id: &ContainerId, name: &ContainerName) {
+        let container = self.containers.entry(id.clone()).or_default();
+        if container.name.is_none() && !self.owners.contains_key(name) {
+            container.name = Some(name.clone());
+            self.owners.insert(name.clone(), id.clone());
         }
     }
 
@@ -391,5 +400,35 @@ impl Reducer {
             self.told = seen.map(|(name, _)| name.clone()).collect();
             self.notices.push(Notice::Current);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use super::{Managed, Reducer, Subject};
+    use crate::policy::ContainerName;
+
+    /// One that is there is not said to be absent, however long it takes to look at it.
+    #[test]
+    fn a_first_look_that_takes_long() {
+        let name: ContainerName = "a".parse().unwrap();
+        let mut reducer = Reducer::default();
+        reducer.begin(Arc::new(Managed::new(&"p-".parse().unwrap(), [&name])));
+        reducer.listed([]);
+        let subject = Subject {
+            id: "0a".repeat(32).parse().unwrap(),
+            name: Some("p-a".to_owned()),
+            old_name: None,
+            at: None,
+        };
+        reducer.hinted(&subject);
+        assert_eq!(reducer.next().as_ref(), Some(&subject.id));
+        assert!(!reducer.picture(1, 1).known.contains_key(&name));
+        reducer.is_slow(&subject.id, Instant::now());
+        assert!(reducer.picture(2, 2).known[&name].seen.is_none());
+        assert!(reducer.take_changed());
     }
 }
