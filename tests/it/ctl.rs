@@ -5,6 +5,7 @@ use std::process::{Output, Stdio};
 
 use crate::program::program;
 use crate::stage::{Stage, on_each_engine};
+use crate::stats::until;
 
 pub(crate) const NOWHERE: &str = "unix:///nowhere/docker.sock";
 
@@ -56,6 +57,10 @@ fn looks_and_changes() {
         let url = url(stage);
         stage.running("a");
         stage.container("b");
+        // What happens beside the gateway is in memory soon.
+        until("in memory", || {
+            stage.get_mirrored("/containers").body == stage.get("/containers").body
+        });
         let table = "CONTAINER   STATUS\na           running\nb           created\n";
         check(&ctl(&url, &["ls"]), 0, table, "");
         check(&ctl(&url, &["stop", "a"]), 0, "a: stopped\n", "");
