@@ -15,6 +15,7 @@ use crate::gateway::Gateway;
 use crate::http::{self, Answer};
 use crate::principals_unix::ask_over;
 use crate::stage::{Stage, on_each_engine};
+use crate::stats::until;
 
 const CHANGES: [Verb; 6] = [
     Verb::Start,
@@ -345,6 +346,13 @@ fn what_each_caller_is_shown() {
         for name in ["a", "b", "mute", "hidden"] {
             stage.running(name);
         }
+        let list = |header| {
+            let headers = format!("Authorization: Bearer viewer-token\r\n{header}");
+            http::ask_with(stage.address, "GET", "/containers", &headers, "").body
+        };
+        until("in memory", || {
+            list("") == list("Cache-Control: no-cache\r\n")
+        });
         let all = [
             "status", "start", "stop", "restart", "pause", "unpause", "kill", "exec",
         ];
