@@ -165,8 +165,8 @@ impl Reducer {
 
     /// The engine said that something happened to a container.
     pub(super) fn hinted(&mut self, subject: &Subject) {
-        let managed = |name: &Option<String>| self.managed.name_of(name.as_deref()?).cloned();
-        let (name, old_name) = (managed(&subject.name), managed(&subject.old_name));
+        let name = self.managed_name(subject.name.as_deref()).cloned();
+        let old_name = self.managed_name(subject.old_name.as_deref());
         let is_managed = name.is_some() || old_name.is_some();
         // An engine that says no name may mean anyone.
         let is_nameless = subject.name.is_none();
@@ -184,12 +184,16 @@ impl Reducer {
     /// The engine said that a container was out of memory.
     pub(super) fn out_of_memory(&mut self, subject: &Subject, now: Moment) {
         self.hinted(subject);
-        let name = subject.name.as_deref();
-        let name = name.and_then(|name| self.managed.name_of(name)).cloned();
+        let name = self.managed_name(subject.name.as_deref()).cloned();
         if let Some(name) = name.filter(|_| self.is_current()) {
             let at = subject.at.unwrap_or(now);
             self.notices.push(Notice::OutOfMemory { name, at });
         }
+    }
+
+    /// The short name of what the engine calls so, where that is managed.
+    fn managed_name(&self, full_name: Option<&str>) -> Option<&ContainerName> {
+        self.managed.name_of(full_name?)
     }
 
     /// Something was done to a container.
