@@ -1,5 +1,6 @@
 //! The four that are asked, and what came of asking them about so many containers.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +18,10 @@ use crate::stage::{Gateway, Stage, get, resident, resident_of};
 
 /// How often a round asks the gateway and the bare server.
 const OFTEN: u32 = 3;
+
+/// How many processes of each of these two are asked in turn: where the kernel happens to put a process's memory and
+/// threads makes it some percent quicker or slower for as long as it runs.
+pub(crate) const PROCESSES: usize = 5;
 
 /// How many clients poll at once.
 pub(crate) const CLIENTS: u32 = 100;
@@ -84,33 +89,34 @@ pub(crate) struct Size {
 }
 
 /// The four before the same containers.
-pub(crate) struct Field<'a> {
-    gateway: &'a Gateway,
+pub(crate) struct Field {
+    gateways: Vec<Gateway>,
     containers: usize,
-    _bare: Bare,
+    bare: Vec<Bare>,
     original: Result<Original, String>,
     sides: Outcomes<Entrant>,
     memory: u64,
 }
 
-/// Where one of them listens and what it is asked.
+/// Where one of them listens, each of its processes, and what it is asked.
 #[derive(Clone)]
 struct Entrant {
-    place: Place,
+    places: Vec<Place>,
     status: Asked,
     list: Asked,
 }
 
-impl<'a> Field<'a> {
+impl Field {
     pub(crate) fn new(
-        gateway: &'a Gateway,
+        gateways: Vec<Gateway>,
         stage: &Stage,
         python: &Result<PathBuf, String>,
         names: &[String],
     ) -> Self {
-        wait_until_ready(gateway);
-        let memory = resident(gateway);
-        let ours = Place::Tcp(gateway.address);
+        gateways.iter().for_each(wait_until_ready);
+        let first = gateways.first().unwrap();
+        let memory = resident(first);
+        let ours = Place::Tcp(first.address);
         let status = format!("/container/{}/status", names.first().unwrap());
         let answers = [&*status, LIST].map(|path| (path, answer(&ours, path)));
         let (_, list) = answers.last().unwrap();
@@ -118,16 +124,19 @@ impl<'a> Field<'a> {
             .matches("\"container\":")
             .count();
         assert_eq!(listed, names.len(), "the list is not of all containers");
-        let bare = Bare::start(&stage.folder, &answers);
+        let bare: Vec<_> = (0..PROCESSES)
+            .map(|_| Bare::start(&stage.folder, &answers))
+            .collect();
         let python = python.as_ref().map_err(Clone::clone);
         let original = python.and_then(|python| Original::start(python, stage, names));
 
-        let tcp = |address| {
-            let place = Place::Tcp(address);
-            let [status, list] = [&*status, LIST].map(|path| asked(&place, path));
+        let tcp = |addresses: Vec<SocketAddr>| {
+            let places: Vec<_> = addresses.into_iter().map(Place::Tcp).collect();
+            let first = places.first().unwrap();
+            let [status, list] = [&*status, LIST].map(|path| asked(first, path));
             let (status, list) = (status?, list?);
             Ok(Entrant {
-                place,
+                places,
                 status,
                 list,
             })
@@ -139,12 +148,18 @@ impl<'a> Field<'a> {
         };
         let first = format!("{}{}", stage.prefix, names.first().unwrap());
         let sides = vec![
-            (Side::Gateway, tcp(gateway.address)),
-            (Side::Bare, tcp(bare.address)),
+            (
+                Side::Gateway,
+                tcp(gateways.iter().map(|one| one.address).collect()),
+            ),
+            (
+                Side::Bare,
+                tcp(bare.iter().map(|one| one.address).collect()),
+            ),
             (
                 Side::Engine,
                 Ok(Entrant {
-                    place: Place::Unix(stage.engine.clone()),
+                    places: vec![Place::Unix(stage.engine.clone())],
                     status: engine(format!("/containers/{first}/json")),
                     list: engine("/containers/json?all=1".to_owned()),
                 }),
@@ -154,13 +169,13 @@ impl<'a> Field<'a> {
                 original
                     .as_ref()
                     .map_err(Clone::clone)
-                    .and_then(|original| tcp(original.address)),
+                    .and_then(|original| tcp(vec![original.address])),
             ),
         ];
         Self {
-            gateway,
+            gateways,
             containers: names.len(),
-            _bare: bare,
+            bare,
             original,
             sides,
             memory,
@@ -174,7 +189,10 @@ impl<'a> Field<'a> {
                 lines.push(self.line(plan, wanted, connections, daemon));
             }
         }
-        let memory = (self.memory, resident(self.gateway));
+        // From here on one is enough: those that nobody asks would follow the engine too.
+        self.gateways.truncate(1);
+        self.bare.clear();
+        let memory = (self.memory, resident(self.gateways.first().unwrap()));
         let original_memory = self
             .original
             .as_ref()
@@ -215,7 +233,8 @@ impl<'a> Field<'a> {
                         Wanted::Status => &entrant.status,
                         Wanted::List => &entrant.list,
                     };
-                    load::press(&entrant.place, asked, connections, plan.limits)
+                    let place = entrant.places.iter().cycle().nth(rounds.asked());
+                    load::press(place.unwrap(), asked, connections, plan.limits)
                 });
                 let is_left_busy = tally.as_ref().is_ok_and(|tally| tally.given_up > 0);
                 rounds.add(tally, plan);
@@ -276,12 +295,12 @@ impl<'a> Field<'a> {
         let mut sides = self.sides.iter();
         let (_, entrant) = sides.find(|(one, _)| *one == side).unwrap();
         let Entrant {
-            place,
+            places,
             status,
             list,
         } = entrant.clone()?;
-        let asked = [status, list];
-        let (share, answers) = daemon.share(|| load::poll(&place, &asked, CLIENTS, lasting));
+        let (place, asked) = (places.first().unwrap(), [status, list]);
+        let (share, answers) = daemon.share(|| load::poll(place, &asked, CLIENTS, lasting));
         let expected = lasting.as_secs_f64() * f64::from(CLIENTS) * 2.0;
         let answers = f64::from(u32::try_from(answers?).unwrap());
         Ok(Polled {
@@ -323,6 +342,11 @@ impl Rounds {
             lasted: Duration::ZERO,
             are_over: false,
         }
+    }
+
+    /// How often it was asked so far.
+    const fn asked(&self) -> usize {
+        self.rates.len()
     }
 
     fn add(&mut self, tally: Result<Tally, String>, plan: &Plan) {

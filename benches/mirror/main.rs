@@ -2,8 +2,8 @@
 //!
 //! Four answer the same questions about the same containers, in turn, round by round, so that a machine that grows slower
 //! does so for all of them: the gateway; a bare hyper server that sends the gateway's answers and knows nothing else, which
-//! is the limit; the engine's own socket; and the original shape of the gateway, `benches/original.py`. The load comes from
-//! one thread on the same machine. What is printed is Markdown.
+//! is the limit; the engine's own socket; and the original shape of the gateway, `benches/original.py`. Of the first two
+//! several processes take turns. The load comes from one thread on the same machine. What is printed is Markdown.
 //!
 //! With `RELAYER_BENCH_QUICK=1` it takes half a minute instead of some six, up to a hundred containers, and says less.
 #![expect(
@@ -121,8 +121,9 @@ fn main() {
         made = *size;
         let names = names.get(..*size).unwrap();
         let file = configure(&stage, names);
-        let gateway = Gateway::start(&program, &stage, &engine, &file);
-        let mut field = Field::new(&gateway, &stage, &python, names);
+        let start = |_| Gateway::start(&program, &stage, &engine, &file);
+        let gateways = (0..field::PROCESSES).map(start).collect();
+        let mut field = Field::new(gateways, &stage, &python, names);
         sizes.push(field.measure(&plan, daemon.as_ref()));
     }
     report::reading(&sizes);
