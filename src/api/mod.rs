@@ -51,7 +51,7 @@ use crate::gateway::{Caller, Gateway};
 use crate::limits::{Failures, Limits};
 use crate::metrics::{Format, Metrics, Now};
 use crate::policy::{ContainerName, Verb, VerbSet};
-use crate::server::{Connections, Request, RequestBody};
+use crate::server::{Connections, Handler, Request, RequestBody};
 
 /// By which every answer says what its request is called in the log.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -89,34 +89,6 @@ impl Api {
             failures: Failures::new(),
             openapi: OnceLock::new(),
         })
-    }
-
-    /// Answers one request.
-    pub async fn answer(self: Arc<Self>, request: Box<Request>, body: RequestBody) -> Response {
-        let begun = Instant::now();
-        let head = &request.head;
-        let (counted, route) = self.routes.find(&head.method, head.uri.path());
-        let config = self.gateway.snapshot();
-        let cors = Cors::of(&head.headers, &config.browsers);
-        let entered = self.enter(&request, route, config, &cors).await;
-        let answered = match entered {
-            // Where it is, because each request is given room for all the places to which it is moved.
-            Ok(Entry::In(ref admitted)) => {
-                let request = &request;
-                self.run(admitted, Unread { request, body }).await
-            }
-            Ok(Entry::Answered(response)) => Ok(response),
-            Err(problem) => Err(problem),
-        };
-        let mut response =
-            answered.unwrap_or_else(|problem| problem.render(Form::asked_by(&head.headers)));
-        cors.mark(&mut response);
-        if let Ok(id) = HeaderValue::from_bytes(&request.id.digits()) {
-            response.headers_mut().insert(X_REQUEST_ID, id);
-        }
-        let status = response.status().as_u16();
-        self.metrics.request(&counted, status, begun.elapsed());
-        response
     }
 
     async fn run(&self, admitted: &Admitted<'_>, unread: Unread<'_>) -> Result<Response, Problem> {
@@ -230,6 +202,35 @@ impl Api {
         let text = self.metrics.render(now, format);
         // Text written to text: that cannot fail.
         reply::text(format.media_type(), text.unwrap_or_default())
+    }
+}
+
+impl Handler for Api {
+    async fn answer(&self, request: Box<Request>, body: RequestBody) -> Response {
+        let begun = Instant::now();
+        let head = &request.head;
+        let (counted, route) = self.routes.find(&head.method, head.uri.path());
+        let config = self.gateway.snapshot();
+        let cors = Cors::of(&head.headers, &config.browsers);
+        let entered = self.enter(&request, route, config, &cors).await;
+        let answered = match entered {
+            // Where it is, because each request is given room for all the places to which it is moved.
+            Ok(Entry::In(ref admitted)) => {
+                let request = &request;
+                self.run(admitted, Unread { request, body }).await
+            }
+            Ok(Entry::Answered(response)) => Ok(response),
+            Err(problem) => Err(problem),
+        };
+        let mut response =
+            answered.unwrap_or_else(|problem| problem.render(Form::asked_by(&head.headers)));
+        cors.mark(&mut response);
+        if let Ok(id) = HeaderValue::from_bytes(&request.id.digits()) {
+            response.headers_mut().insert(X_REQUEST_ID, id);
+        }
+        let status = response.status().as_u16();
+        self.metrics.request(&counted, status, begun.elapsed());
+        response
     }
 }
 

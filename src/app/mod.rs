@@ -118,8 +118,6 @@ impl App {
 
     /// Serves until `stop` is cancelled; then lets what is in flight end. Answers whether all of it did in time.
     pub async fn run(self, stop: CancellationToken) -> bool {
-        let api = Arc::new(self.api);
-        let handler = move |request, body| Arc::clone(&api).answer(request, body);
         let deadline = async {
             stop.cancelled().await;
             tokio::time::sleep(self.shutdown_timeout).await;
@@ -129,7 +127,7 @@ impl App {
             self.gateway.close_streams();
         };
         let drained = async {
-            tokio::join!(self.server.serve(handler, stop.clone()), closing);
+            tokio::join!(self.server.serve(self.api, stop.clone()), closing);
             // Callers that hung up have no connection left to wait for; what they asked for still runs.
             self.gateway.drain().await;
         };

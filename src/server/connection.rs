@@ -1,7 +1,7 @@
 //! One connection from its first byte to its last.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn, ready};
+use std::future::{poll_fn, ready};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, PoisonError};
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::{Handover, Kind};
 use super::patient::{Patient, Progress};
 use super::request::{MAX_HEAD_BYTES, Refusal};
-use super::{Body, Peer, Request, RequestBody, RequestId, Settings, Upgraded, whole};
+use super::{Body, Handler, Peer, Request, RequestBody, RequestId, Settings, Upgraded, whole};
 
 /// How much of a head is read: above [`MAX_HEAD_BYTES`], so that one which is a little too large gets an answer that
 /// says so. hyper answers a larger one, and one of more than 100 headers, with 431 and no body.
@@ -36,16 +36,13 @@ const MAX_BUFFER_BYTES: usize = 2 * MAX_HEAD_BYTES;
 const MAX_CERTIFIED: Duration = Duration::from_mins(10);
 
 /// Serves the requests of one connection until either side ends it or `stop` is cancelled.
-pub(super) async fn serve<H, F>(
+pub(super) async fn serve(
     stream: Stream,
     peer: Peer,
     settings: &Settings,
-    handler: &H,
+    handler: &impl Handler,
     stop: &CancellationToken,
-) where
-    H: Fn(Box<Request>, RequestBody) -> F + Sync,
-    F: Future<Output = Response<Body>> + Send,
-{
+) {
     let progress = Progress::new();
     // What is done with the connection when the answer under way has been written, where that is its last.
     let handover = Mutex::new(None);
@@ -129,15 +126,11 @@ impl Ended {
     }
 }
 
-async fn answer<H, F>(
+async fn answer(
     (request, body): (Box<Request>, RequestBody),
-    handler: &H,
+    handler: &impl Handler,
     (progress, next): (&Progress, &Mutex<Option<Handover>>),
-) -> Result<Response<Body>, Infallible>
-where
-    H: Fn(Box<Request>, RequestBody) -> F,
-    F: Future<Output = Response<Body>>,
-{
+) -> Result<Response<Body>, Infallible> {
     // SECURITY: hyper lets a chunked body beside a Content-Length through. A proxy before us may go by the length and
     // take the rest of the body for the next request; on such a connection there is none.
     let is_chunked = request.is_chunked;
@@ -145,7 +138,7 @@ where
     // taken for a request.
     let is_early = request.asks_for_websocket;
     let answering = progress.answer();
-    let mut response = handler(request, body).await;
+    let mut response = handler.answer(request, body).await;
     let is_last = is_chunked || is_early && response.status() != StatusCode::SWITCHING_PROTOCOLS;
     progress.set_streaming(!matches!(response.body().0, Kind::Whole(_)));
     match &mut response.body_mut().0 {

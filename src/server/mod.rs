@@ -42,6 +42,31 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often at most the log says that all connections are taken.
 const FULL_NOTICE: Duration = Duration::from_secs(10);
 
+/// Who answers requests. An async function of a request and its body is one too.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request. The answer may borrow from who gives it: a count of who does would be written by every
+    /// request, on all threads.
+    fn answer(
+        &self,
+        request: Box<Request>,
+        body: RequestBody,
+    ) -> impl Future<Output = Response<Body>> + Send;
+}
+
+impl<H, F> Handler for H
+where
+    H: Fn(Box<Request>, RequestBody) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send,
+{
+    fn answer(
+        &self,
+        request: Box<Request>,
+        body: RequestBody,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        self(request, body)
+    }
+}
+
 /// Listeners that are bound and not yet served.
 pub struct Server {
     listeners: Vec<Listener>,
@@ -93,11 +118,7 @@ impl Server {
     ///
     /// From then on idle connections are closed, and requests in flight are answered first. Until then the certificates
     /// are kept current.
-    pub async fn serve<H, F>(self, handler: H, stop: CancellationToken)
-    where
-        H: Fn(Box<Request>, RequestBody) -> F + Send + Sync + 'static,
-        F: Future<Output = Response<Body>> + Send + 'static,
-    {
+    pub async fn serve(self, handler: impl Handler, stop: CancellationToken) {
         let certificates = self.certificates.clone();
         let accepting = Accepting {
             permits: Arc::new(Semaphore::new(self.settings.max_connections)),
@@ -148,11 +169,7 @@ struct Accepting {
 
 impl Accepting {
     /// Accepts until `stop` is cancelled; the listeners are closed then.
-    async fn run<H, F>(mut self, handler: Arc<H>, stop: &CancellationToken)
-    where
-        H: Fn(Box<Request>, RequestBody) -> F + Send + Sync + 'static,
-        F: Future<Output = Response<Body>> + Send + 'static,
-    {
+    async fn run(mut self, handler: Arc<impl Handler>, stop: &CancellationToken) {
         while let Some(accepted) = stop.run_until_cancelled(self.accept()).await {
             match accepted {
                 Ok((stream, peer, place)) => {
