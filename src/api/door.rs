@@ -1,7 +1,5 @@
 //! The door: what is checked of a request before anybody looks at what it asks for, from the outside in.
 
-use std::sync::Arc;
-
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -14,7 +12,7 @@ use super::reply::Response;
 use super::route::{Endpoint, Need, Route, Row, Segments};
 use super::{Api, site};
 use crate::config::Config;
-use crate::gateway::{Caller, Door};
+use crate::gateway::{Caller, Door, Snapshot};
 use crate::policy::{Principal, Verb};
 use crate::server::Request;
 
@@ -47,7 +45,7 @@ impl Api {
         &self,
         request: &Request,
         route: Route<'request>,
-        config: Arc<Config>,
+        config: Snapshot,
         cors: &Cors,
     ) -> Result<Entry<'request>, Problem> {
         request.check_head()?;

@@ -46,7 +46,7 @@ impl Following {
     ) -> Self {
         Self {
             source: Arc::new(source),
-            at_start: gateway.snapshot(),
+            at_start: Arc::clone(&gateway.snapshot()),
             gateway,
             certificates,
         }

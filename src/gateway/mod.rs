@@ -10,6 +10,7 @@ mod lease;
 mod logs;
 mod receipt;
 mod shown;
+mod snapshot;
 mod stats;
 mod turn;
 mod wait;
@@ -17,7 +18,6 @@ mod wait;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,6 +29,7 @@ pub use failure::{Failure, TookTooLong};
 pub use lease::{Credentials, Ended, Standing};
 pub use receipt::Caller;
 pub use shown::WriteList;
+pub use snapshot::Snapshot;
 pub use wait::{Missed, Patience, Unreached, Until};
 
 use batch::Batches;
@@ -36,6 +37,7 @@ use cooldown::Cooldowns;
 use entry::Account;
 use receipt::Receipt;
 use shown::Shown;
+use snapshot::InForce;
 use turn::Turns;
 
 use crate::audit::{Event, Record, Trail};
@@ -49,7 +51,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The one way to the engine.
 pub struct Gateway {
-    config: watch::Sender<Arc<Config>>,
+    config: InForce,
     engine: Arc<Engine>,
     shown: Shown,
     metrics: Arc<Metrics>,
@@ -72,7 +74,7 @@ impl Gateway {
         engine.mirror().manage(managed(&config));
         Self {
             shown: Shown::new(&config),
-            config: watch::Sender::new(config),
+            config: InForce::new(config),
             engine: Arc::new(engine),
             metrics,
             trail,
@@ -86,8 +88,8 @@ impl Gateway {
 
     /// The configuration in force. A request takes it once and goes by it to its end.
     #[must_use]
-    pub fn snapshot(&self) -> Arc<Config> {
-        Arc::clone(&self.config.borrow())
+    pub fn snapshot(&self) -> Snapshot {
+        self.config.snapshot()
     }
 
     /// Puts another configuration in force, for every request that takes its snapshot from now on, and records it.
@@ -96,7 +98,7 @@ impl Gateway {
         let config = Arc::new(config);
         self.engine.mirror().manage(managed(&config));
         self.shown.reload(&config);
-        let old = self.config.send_replace(Arc::clone(&config));
+        let old = self.config.replace(&config);
         for gone in old.policy.principals() {
             if !config.policy.knows(gone) {
                 self.metrics.forget(gone);

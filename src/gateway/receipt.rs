@@ -1,12 +1,11 @@
 //! The record of one request: who asked for what, what the law said, what came of it.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
-use super::{Door, Failure};
-use crate::config::{Config, Revision};
+use super::{Door, Failure, Snapshot};
+use crate::config::Revision;
 use crate::engine::Error;
 use crate::limits::Wait;
 use crate::policy::{ContainerName, Denial, Facility, Operation, Permitted, Principal, Verb};
@@ -22,7 +21,7 @@ pub struct Caller {
     /// Who it is.
     pub principal: Principal,
     /// The configuration that holds for this request.
-    pub config: Arc<Config>,
+    pub config: Snapshot,
     /// The HTTP status that the face answers with, by what came of the request; for the record.
     pub status_of: fn(Result<(), &Failure>) -> u16,
 }
