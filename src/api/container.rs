@@ -7,7 +7,7 @@ use super::input::{Parameters, Unread};
 use super::problem::Problem;
 use super::reply::{self, Changed, Container, Response};
 use super::{Action, Api, words};
-use crate::engine::{Change, View};
+use crate::engine::{Change, Seen, View};
 use crate::gateway::Caller;
 use crate::policy::ContainerName;
 
@@ -28,13 +28,19 @@ impl Api {
         let (change, done) = match action {
             Action::Status => {
                 parameters.finish()?;
-                let seen = self.gateway.view(caller, name, condition.freshness).await?;
-                return Ok(condition.answer(&seen.status));
+                let answer = |seen: &Seen| condition.answer(&seen.status);
+                let view = self
+                    .gateway
+                    .view(caller, name, condition.freshness, answer);
+                return Ok(view.await?);
             }
             Action::View => {
                 parameters.finish()?;
-                let seen = self.gateway.view(caller, name, condition.freshness).await?;
-                return Ok(view(caller, name, &seen.view));
+                let answer = |seen: &Seen| view(caller, name, &seen.view);
+                let view = self
+                    .gateway
+                    .view(caller, name, condition.freshness, answer);
+                return Ok(view.await?);
             }
             Action::Start => (Change::Start, "started"),
             Action::Stop => (Change::Stop { timeout: timeout() }, "stopped"),

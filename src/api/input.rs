@@ -31,7 +31,12 @@ pub(super) fn name(raw: &str) -> Result<ContainerName, Problem> {
 
 /// A part of a path as it is meant. What is not UTF-8 becomes a replacement character, which no name has.
 pub(super) fn decoded(raw: &str) -> Cow<'_, str> {
-    percent_decode_str(raw).decode_utf8_lossy()
+    // Most names are as they are meant, and to decode takes longer than to see that.
+    if raw.contains('%') {
+        percent_decode_str(raw).decode_utf8_lossy()
+    } else {
+        Cow::Borrowed(raw)
+    }
 }
 
 /// A request whose body is yet to be read.

@@ -226,7 +226,7 @@ impl Handler for Api {
             answered.unwrap_or_else(|problem| problem.render(Form::asked_by(&head.headers)));
         cors.mark(&mut response);
         if let Ok(id) = HeaderValue::from_bytes(&request.id.digits()) {
-            response.headers_mut().insert(X_REQUEST_ID, id);
+            reply::name(&mut response, id);
         }
         let status = response.status().as_u16();
         self.metrics.request(&counted, status, begun.elapsed());

@@ -229,6 +229,18 @@ pub(super) fn not_modified(rendered: &Rendered) -> Response {
     response
 }
 
+/// Says in an answer what its request is called in the log. One that was ready has a place for that.
+pub(super) fn name(response: &mut Response, id: HeaderValue) {
+    let headers = response.headers_mut();
+    let mut all = headers.iter_mut();
+    match all.find(|(name, _)| *name == X_REQUEST_ID) {
+        Some((_, place)) => *place = id,
+        None => {
+            headers.insert(X_REQUEST_ID, id);
+        }
+    }
+}
+
 fn tagged(headers: &HeaderMap, rendered: &Rendered) -> HeaderMap {
     let mut headers = headers.clone();
     for (name, value) in &mut headers {

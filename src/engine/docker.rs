@@ -109,11 +109,15 @@ impl Engine {
             .map(drop)
     }
 
-    /// What there is to see of a container, from memory; `None` where the engine has to be asked.
+    /// What is read of a container in memory, where it is; `None` where the engine has to be asked.
     #[must_use]
-    pub fn remembered(&self, permitted: &Permitted<Look>) -> Option<Result<Arc<Seen>, Error>> {
+    pub fn remembered<T>(
+        &self,
+        permitted: &Permitted<Look>,
+        read: impl FnOnce(&Seen) -> T,
+    ) -> Option<Result<T, Error>> {
         match self.mirror.picture().find(permitted) {
-            Find::Seen(seen) => Some(Ok(Arc::clone(seen))),
+            Find::Seen(seen) => Some(Ok(read(seen))),
             Find::Absent => Some(Err(Error::NotFound)),
             Find::Unknown => None,
         }

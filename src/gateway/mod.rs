@@ -161,26 +161,31 @@ impl Gateway {
         }
     }
 
-    /// What there is to see of one container: from memory where that is current and will do.
+    /// What `read` makes of what there is to see of one container: from memory where that is current and will do, and
+    /// where it is there.
     ///
     /// # Errors
     ///
     /// A denial, or the engine's.
-    pub async fn view(
+    pub async fn view<T>(
         &self,
         caller: &Caller,
         name: &ContainerName,
         freshness: Freshness,
-    ) -> Result<Arc<Seen>, Failure> {
+        read: impl Fn(&Seen) -> T,
+    ) -> Result<T, Failure> {
         let permitted = self.permit(caller, Look, name).await?;
         let receipt = Receipt::admitted(caller, &permitted);
         let remembered = match freshness {
-            Freshness::Mirrored => self.engine.remembered(&permitted),
+            Freshness::Mirrored => self.engine.remembered(&permitted, &read),
             Freshness::Fresh => None,
         };
         receipt.close(match remembered {
-            Some(seen) => seen,
-            None => Box::pin(self.engine.view(permitted)).await,
+            Some(answer) => answer,
+            None => {
+                let asked = Box::pin(self.engine.view(permitted)).await;
+                asked.map(|seen| read(&seen))
+            }
         })
     }
 

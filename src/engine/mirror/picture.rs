@@ -4,9 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use foldhash::fast::RandomState;
+
 use super::Seen;
 use crate::engine::{ContainerId, Look, Rendered};
 use crate::policy::{ContainerName, FullName, Permitted, Prefix};
+
+/// Something of managed containers. Their names are the configuration's, and callers only look names up: nobody can choose
+/// some that collide, and so a quick hash will do.
+pub(super) type ByName<T> = HashMap<ContainerName, T, RandomState>;
 
 /// Which containers are managed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,6 +49,11 @@ impl Managed {
     fn contains(&self, full_name: &FullName) -> bool {
         self.names.contains_key(full_name)
     }
+
+    /// Whether this is the full name of the one with this short name.
+    fn calls(&self, name: &ContainerName, full_name: &FullName) -> bool {
+        full_name.as_str().strip_suffix(name.as_str()) == Some(self.prefix())
+    }
 }
 
 /// What is known of every managed container at one moment.
@@ -52,7 +63,7 @@ pub struct Picture {
     pub(super) content: u64,
     pub(super) managed: Arc<Managed>,
     pub(super) is_current: bool,
-    pub(super) known: HashMap<ContainerName, Known>,
+    pub(super) known: ByName<Known>,
 }
 
 /// What is known of one container.
@@ -95,13 +106,15 @@ impl Picture {
 
     /// What it says of a container.
     pub(in crate::engine) fn find(&self, permitted: &Permitted<Look>) -> Find<'_> {
+        let (name, full_name) = (permitted.container(), permitted.full_name());
         // Of the same short name under another prefix nothing is known.
-        if !self.is_current || !self.managed.contains(permitted.full_name()) {
+        if !self.is_current || !self.managed.calls(name, full_name) {
             return Find::Unknown;
         }
-        match self.known.get(permitted.container()) {
+        match self.known.get(name) {
             Some(known) => known.seen.as_ref().map_or(Find::Unknown, Find::Seen),
-            None => Find::Absent,
+            None if self.managed.contains(full_name) => Find::Absent,
+            None => Find::Unknown,
         }
     }
 

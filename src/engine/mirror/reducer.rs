@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::hint::Subject;
-use super::picture::{Known, Managed, Picture};
+use super::picture::{ByName, Known, Managed, Picture};
 use super::{Notice, Seen};
 use crate::engine::{ContainerId, Moment, View};
 use crate::policy::ContainerName;
@@ -22,7 +22,7 @@ pub(super) struct Reducer {
     containers: HashMap<ContainerId, Container>,
     /// Who has each name.
     owners: HashMap<ContainerName, ContainerId>,
-    known: HashMap<ContainerName, Known>,
+    known: ByName<Known>,
     /// Those to look at next. One that is gone meanwhile is passed over.
     wanted: VecDeque<ContainerId>,
     /// Those to look at when there is nobody else: nothing is said to have happened to them.
@@ -131,7 +131,7 @@ impl Reducer {
             known: if self.is_current() {
                 self.known.clone()
             } else {
-                HashMap::new()
+                ByName::default()
             },
         }
     }
