@@ -29,17 +29,13 @@ impl Api {
             Action::Status => {
                 parameters.finish()?;
                 let answer = |seen: &Seen| condition.answer(&seen.status);
-                let view = self
-                    .gateway
-                    .view(caller, name, condition.freshness, answer);
+                let view = self.gateway.view(caller, name, condition.freshness, answer);
                 return Ok(view.await?);
             }
             Action::View => {
                 parameters.finish()?;
                 let answer = |seen: &Seen| view(caller, name, &seen.view);
-                let view = self
-                    .gateway
-                    .view(caller, name, condition.freshness, answer);
+                let view = self.gateway.view(caller, name, condition.freshness, answer);
                 return Ok(view.await?);
             }
             Action::Start => (Change::Start, "started"),

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::body::{Handover, Kind};
 use super::patient::{Patient, Progress};
+use super::quiet::Quiet;
 use super::request::{MAX_HEAD_BYTES, Refusal};
 use super::{Body, Handler, Peer, Request, RequestBody, RequestId, Settings, Upgraded, whole};
 
@@ -61,22 +62,28 @@ pub(super) async fn serve(
         .max_buf_size(MAX_BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     let is_certified = peer.certificate.is_some();
-    let mut too_slow = pin!(progress.too_slow(settings.header_timeout));
+    let limit = pin!(async {
+        tokio::select! {
+            biased;
+            () = progress.too_slow(settings.header_timeout) => Some(Ended::TooSlow),
+            () = stop.cancelled() => None,
+            () = tokio::time::sleep(MAX_CERTIFIED), if is_certified => None,
+        }
+    });
     let first = tokio::select! {
         biased;
         ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(Ended::of(ended)),
-        () = &mut too_slow => Some(Ended::TooSlow),
-        () = stop.cancelled() => None,
-        () = tokio::time::sleep(MAX_CERTIFIED), if is_certified => None,
+        limit = Quiet::new(limit) => limit,
     };
     let ended = if let Some(ended) = first {
         ended
     } else {
         Pin::new(&mut connection).graceful_shutdown();
+        let too_slow = pin!(progress.too_slow(settings.header_timeout));
         tokio::select! {
             biased;
             ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Ended::of(ended),
-            () = too_slow => Ended::TooSlow,
+            () = Quiet::new(too_slow) => Ended::TooSlow,
         }
     };
     let mut parts = connection.into_parts();

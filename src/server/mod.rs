@@ -8,6 +8,7 @@ mod listener;
 mod names;
 mod patient;
 mod peer;
+mod quiet;
 mod request;
 mod tls;
 mod upgrade;
