@@ -14,7 +14,7 @@ impl Engine {
     ///
     /// [`Error::NotFound`] where there is no container of that name, [`Error::OwnContainer`] where it is the
     /// gateway's, and the engine's own.
-    pub async fn change(&self, permitted: Permitted<Change>) -> Result<Outcome, Error> {
+    pub async fn change(&self, permitted: Permitted<'_, Change>) -> Result<Outcome, Error> {
         let outcome = self.try_change(&permitted).await;
         if matches!(outcome, Err(Error::NotFound)) {
             self.mirror.catch_up_absence(permitted.container()).await;
@@ -22,7 +22,7 @@ impl Engine {
         outcome
     }
 
-    async fn try_change(&self, permitted: &Permitted<Change>) -> Result<Outcome, Error> {
+    async fn try_change(&self, permitted: &Permitted<'_, Change>) -> Result<Outcome, Error> {
         let found = self.locate(permitted.full_name()).await?;
         let answer = self.act_and_show(&found, permitted).await;
         let Err(Error::Refused { .. }) = answer else {
@@ -43,7 +43,7 @@ impl Engine {
     async fn act_and_show(
         &self,
         found: &Inspected,
-        permitted: &Permitted<Change>,
+        permitted: &Permitted<'_, Change>,
     ) -> Result<Outcome, Error> {
         let (began, change) = (Instant::now(), permitted.operation());
         let outcome = self.act(found, change).await;

@@ -113,7 +113,7 @@ impl Engine {
     #[must_use]
     pub fn remembered<T>(
         &self,
-        permitted: &Permitted<Look>,
+        permitted: &Permitted<'_, Look>,
         read: impl FnOnce(&Seen) -> T,
     ) -> Option<Result<T, Error>> {
         match self.mirror.picture().find(permitted) {
@@ -128,7 +128,10 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::NotFound`] where there is none of that name, and the engine's own.
-    pub async fn view(self: &Arc<Self>, permitted: Permitted<Look>) -> Result<Arc<Seen>, Error> {
+    pub async fn view(
+        self: &Arc<Self>,
+        permitted: Permitted<'static, Look>,
+    ) -> Result<Arc<Seen>, Error> {
         let key = permitted.full_name().clone();
         let look = || Arc::clone(self).look(permitted).boxed();
         self.looks.join(key, look).await
@@ -142,7 +145,7 @@ impl Engine {
     pub async fn list(
         self: &Arc<Self>,
         prefix: &Prefix,
-        permitted: &[Permitted<Look>],
+        permitted: &[Permitted<'_, Look>],
     ) -> Result<Vec<Rendered>, Error> {
         let engine = Arc::clone(self);
         let text = prefix.clone();
@@ -159,7 +162,10 @@ impl Engine {
     }
 
     /// Looks at a container now.
-    async fn look(self: Arc<Self>, permitted: Permitted<Look>) -> Result<Arc<Seen>, Error> {
+    async fn look(
+        self: Arc<Self>,
+        permitted: Permitted<'static, Look>,
+    ) -> Result<Arc<Seen>, Error> {
         let found = self.locate(permitted.full_name()).await?;
         let (id, name) = (found.id.clone(), permitted.container().clone());
         let view = found.into_view(name.as_str());

@@ -45,7 +45,7 @@ impl Engine {
     pub async fn existing<T: Sync>(
         &self,
         prefix: &Prefix,
-        permitted: Vec<Permitted<T>>,
+        permitted: Vec<Permitted<'_, T>>,
     ) -> Result<Vec<ContainerName>, Error> {
         let mut listed = self.listing(prefix.as_str()).await?;
         let found = permitted.into_iter().filter_map(|permitted| {
@@ -70,7 +70,7 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::NotFound`] where there is none of that name, and the engine's own.
-    pub async fn phase<T>(&self, permitted: &Permitted<T>) -> Result<Phase, Error> {
+    pub async fn phase<T>(&self, permitted: &Permitted<'_, T>) -> Result<Phase, Error> {
         let found = self.locate(permitted.full_name()).await?;
         Ok(found.phase())
     }

@@ -204,7 +204,7 @@ impl Drop for Entry {
 }
 
 /// The record that the law said yes to a change.
-pub(super) fn admitted<T: Operation>(caller: &Caller, permitted: &Permitted<T>) -> Record {
+pub(super) fn admitted<T: Operation>(caller: &Caller, permitted: &Permitted<'_, T>) -> Record {
     Record {
         decision: Some(Decision::Allow),
         rule: Some(permitted.by().to_string()),
@@ -263,7 +263,7 @@ pub(super) fn no_batch(caller: &Caller, verb: Verb, failure: &Failure) -> Record
 /// The record that the law said yes to a change, and why it is not made all the same.
 pub(super) fn refused<T: Operation>(
     caller: &Caller,
-    permitted: &Permitted<T>,
+    permitted: &Permitted<'_, T>,
     failure: &Failure,
 ) -> Record {
     Record {

@@ -194,13 +194,17 @@ impl Events {
         self.only.as_deref().is_none_or(is_meant) && self.permit(&self.config, name).is_some()
     }
 
-    fn permit(&self, config: &Config, name: &ContainerName) -> Option<Permitted<Look>> {
+    fn permit<'law>(
+        &self,
+        config: &'law Config,
+        name: &ContainerName,
+    ) -> Option<Permitted<'law, Look>> {
         let principal = self.lease.principal();
         config.policy.permit(principal, Look, name).ok()
     }
 
     /// All that the caller sees by this configuration, by name.
-    fn permitted(&self, config: &Config) -> Vec<Permitted<Look>> {
+    fn permitted<'law>(&self, config: &'law Config) -> Vec<Permitted<'law, Look>> {
         let permit = |name| self.permit(config, name);
         if let Some(only) = &self.only {
             return only.iter().filter_map(permit).collect();

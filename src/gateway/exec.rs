@@ -87,7 +87,7 @@ impl Gateway {
         let account = self.account(caller, admitted);
         let receipt = Receipt::admitted(caller, &permitted);
         let (engine, container) = (Arc::clone(&self.engine), name.to_string());
-        let command = asked.command.to_owned();
+        let (command, permitted) = (asked.command.to_owned(), permitted.into_owned());
         let run = async move {
             let entry = account.open().await?;
             let result = Box::pin(engine.run(permitted)).await;

@@ -77,7 +77,7 @@ impl Gateway {
         caller: &Caller,
         credentials: Credentials,
         kind: StreamKind,
-        permitted: &Permitted<T>,
+        permitted: &Permitted<'_, T>,
     ) -> Lease {
         let subject = (permitted.operation().verb(), permitted.container().clone());
         Lease {

@@ -29,7 +29,7 @@ impl Gateway {
         let permitted = self.permit(caller, read, name).await?;
         let lease = self.lease(caller, credentials, StreamKind::Logs, &permitted);
         let receipt = Receipt::admitted(caller, &permitted);
-        let logs = receipt.close(Arc::clone(&self.engine).logs(permitted).await)?;
+        let logs = receipt.close(Arc::clone(&self.engine).logs(permitted.into_owned()).await)?;
         let told = Told {
             request_id: caller.request_id,
             container: name.clone(),

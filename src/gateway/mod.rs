@@ -174,19 +174,21 @@ impl Gateway {
         freshness: Freshness,
         read: impl Fn(&Seen) -> T,
     ) -> Result<T, Failure> {
-        let permitted = self.permit(caller, Look, name).await?;
-        let receipt = Receipt::admitted(caller, &permitted);
-        let remembered = match freshness {
-            Freshness::Mirrored => self.engine.remembered(&permitted, &read),
-            Freshness::Fresh => None,
-        };
-        receipt.close(match remembered {
-            Some(answer) => answer,
-            None => {
-                let asked = Box::pin(self.engine.view(permitted)).await;
-                asked.map(|seen| read(&seen))
+        let permitted = match self.judge(caller, Look, name) {
+            Ok(permitted) => permitted,
+            Err(denial) => {
+                let asked = (Look.verb(), None);
+                return Err(Box::pin(self.deny(caller, name, asked, denial)).await);
             }
-        })
+        };
+        let receipt = Receipt::admitted(caller, &permitted);
+        if freshness == Freshness::Mirrored
+            && let Some(answer) = self.engine.remembered(&permitted, &read)
+        {
+            return receipt.close(answer);
+        }
+        let seen = Box::pin(self.engine.view(permitted.into_owned())).await;
+        receipt.close(seen.map(|seen| read(&seen)))
     }
 
     /// Changes a container's state, in its turn. Once admitted it runs to its end, also when nobody waits for the answer
@@ -218,7 +220,7 @@ impl Gateway {
         };
         let account = self.account(caller, entry::admitted(caller, &permitted));
         let receipt = Receipt::admitted(caller, &permitted);
-        let engine = Arc::clone(&self.engine);
+        let (engine, permitted) = (Arc::clone(&self.engine), permitted.into_owned());
         let run = async move {
             let entry = match account.open().await {
                 Ok(entry) => entry,
@@ -295,7 +297,7 @@ impl Gateway {
     async fn refuse<T: Operation>(
         &self,
         caller: &Caller,
-        permitted: &Permitted<T>,
+        permitted: &Permitted<'_, T>,
         command: Option<&str>,
         failure: Failure,
     ) -> Failure {
@@ -307,30 +309,41 @@ impl Gateway {
         failure
     }
 
-    /// Asks the law, counts what it says, and records a no.
-    async fn permit<T: Operation>(
+    /// Asks the law, and counts what it says.
+    fn judge<'caller, T: Operation>(
         &self,
-        caller: &Caller,
+        caller: &'caller Caller,
         operation: T,
         name: &ContainerName,
-    ) -> Result<Permitted<T>, Failure> {
-        self.permit_command(caller, operation, name, None).await
-    }
-
-    /// The same where it is about this command of the container, which the record of a no names.
-    async fn permit_command<T: Operation>(
-        &self,
-        caller: &Caller,
-        operation: T,
-        name: &ContainerName,
-        command: Option<&str>,
-    ) -> Result<Permitted<T>, Failure> {
+    ) -> Result<Permitted<'caller, T>, Denial> {
         let verb = operation.verb();
         let policy = &caller.config.policy;
         let answer = policy.permit(&caller.principal, operation, name);
         self.metrics
             .decided(&caller.principal, verb, answer.as_ref().err());
-        match answer {
+        answer
+    }
+
+    /// Asks the law, counts what it says, and records a no.
+    async fn permit<'caller, T: Operation>(
+        &self,
+        caller: &'caller Caller,
+        operation: T,
+        name: &ContainerName,
+    ) -> Result<Permitted<'caller, T>, Failure> {
+        self.permit_command(caller, operation, name, None).await
+    }
+
+    /// The same where it is about this command of the container, which the record of a no names.
+    async fn permit_command<'caller, T: Operation>(
+        &self,
+        caller: &'caller Caller,
+        operation: T,
+        name: &ContainerName,
+        command: Option<&str>,
+    ) -> Result<Permitted<'caller, T>, Failure> {
+        let verb = operation.verb();
+        match self.judge(caller, operation, name) {
             Ok(permitted) => Ok(permitted),
             // In a box, because it is rare: each request is given room for all that is not.
             Err(denial) => Err(Box::pin(self.deny(caller, name, (verb, command), denial)).await),

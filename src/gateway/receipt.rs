@@ -46,7 +46,7 @@ pub(super) struct Receipt {
 
 impl Receipt {
     /// Records that the law said yes; to be called before anything happens.
-    pub(super) fn admitted<T: Operation>(caller: &Caller, permitted: &Permitted<T>) -> Self {
+    pub(super) fn admitted<T: Operation>(caller: &Caller, permitted: &Permitted<'_, T>) -> Self {
         let verb = permitted.operation().verb();
         let (request_id, revision, principal, peer) = caller.told();
         let (container, rule) = (permitted.container(), permitted.by());
@@ -146,7 +146,7 @@ pub(super) fn facility_denied(caller: &Caller, facility: Facility, denial: &Deni
 }
 
 /// Records that the law said yes, and that there is no place for one more change.
-pub(super) fn refused<T: Operation>(caller: &Caller, permitted: &Permitted<T>) -> Failure {
+pub(super) fn refused<T: Operation>(caller: &Caller, permitted: &Permitted<'_, T>) -> Failure {
     let (request_id, revision, principal, peer) = caller.told();
     let (verb, container) = (permitted.operation().verb(), permitted.container());
     warn!(%request_id, %revision, %principal, %peer, %verb, %container, "too many changes are under way");
@@ -163,7 +163,7 @@ pub(super) fn no_batch(caller: &Caller, verb: Verb) -> Failure {
 /// Records that the law said yes, and why it is not acted upon.
 pub(super) fn stood_down<T: Operation>(
     caller: &Caller,
-    permitted: &Permitted<T>,
+    permitted: &Permitted<'_, T>,
     failure: &Failure,
 ) {
     let (request_id, revision, principal, peer) = caller.told();
@@ -176,7 +176,7 @@ pub(super) fn stood_down<T: Operation>(
 /// Records that the law said yes, and that the container was changed too short a time ago.
 pub(super) fn cooling_down<T: Operation>(
     caller: &Caller,
-    permitted: &Permitted<T>,
+    permitted: &Permitted<'_, T>,
     wait: Wait,
 ) -> Failure {
     let (request_id, revision, principal, peer) = caller.told();

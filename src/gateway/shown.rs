@@ -24,7 +24,7 @@ struct Table {
 
 /// What one caller may look at, or several that may look at the same.
 struct Visible {
-    permitted: Vec<Permitted<Look>>,
+    permitted: Vec<Permitted<'static, Look>>,
     /// The latest listing.
     kept: ArcSwapOption<Kept>,
 }
@@ -95,6 +95,7 @@ impl Visible {
         Self {
             permitted: names
                 .filter_map(|name| policy.permit(principal, Look, name).ok())
+                .map(Permitted::into_owned)
                 .collect(),
             kept: ArcSwapOption::empty(),
         }

@@ -35,7 +35,7 @@ impl Gateway {
         let permitted = self.permit(caller, ReadStats, name).await?;
         let lease = self.lease(caller, credentials, StreamKind::Stats, &permitted);
         let receipt = Receipt::admitted(caller, &permitted);
-        let stats = receipt.close(self.engine.watch_stats(permitted).await)?;
+        let stats = receipt.close(self.engine.watch_stats(permitted.into_owned()).await)?;
         Ok(lease.hold(stats))
     }
 }

@@ -237,7 +237,7 @@ impl Gateway {
     /// was seen last, or none where the gateway stops.
     pub(super) async fn watch<T>(
         &self,
-        permitted: &Permitted<T>,
+        permitted: &Permitted<'_, T>,
         until: Until,
         deadline: Instant,
     ) -> Option<Seen> {
@@ -256,7 +256,7 @@ impl Gateway {
         self.closing.run_until_cancelled(watching).await
     }
 
-    async fn see<T>(&self, permitted: &Permitted<T>) -> Seen {
+    async fn see<T>(&self, permitted: &Permitted<'_, T>) -> Seen {
         match timeout(LOOK_TIMEOUT, self.engine.phase(permitted)).await {
             Ok(Ok(phase)) => Seen::Phase(phase),
             Ok(Err(Error::NotFound)) => Seen::Gone,

@@ -1,5 +1,6 @@
 //! What the law answers, with the reason in it, and the permission that only the law can give.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -76,38 +77,52 @@ pub trait Operation {
 ///
 /// Its fields are private and [`Policy::permit`](super::Policy::permit) is the only place that makes one, so a
 /// function that takes it cannot be reached by forgetting to ask.
+///
+/// It borrows from the law that allowed it: most are spent at once, and to count who holds a name or a rule is to write
+/// where every other request does too. [`Permitted::into_owned`] is for those that outlive the request.
 #[derive(Clone, Debug)]
-pub struct Permitted<T> {
-    container: ContainerName,
-    full_name: FullName,
+pub struct Permitted<'law, T> {
+    container: Cow<'law, ContainerName>,
+    full_name: Cow<'law, FullName>,
     operation: T,
-    by: Rule,
+    by: Cow<'law, Rule>,
 }
 
-impl<T> Permitted<T> {
+impl<'law, T> Permitted<'law, T> {
     pub(super) const fn new(
-        container: ContainerName,
-        full_name: FullName,
+        container: &'law ContainerName,
+        full_name: &'law FullName,
         operation: T,
-        by: Rule,
+        by: &'law Rule,
     ) -> Self {
         Self {
-            container,
-            full_name,
+            container: Cow::Borrowed(container),
+            full_name: Cow::Borrowed(full_name),
             operation,
-            by,
+            by: Cow::Borrowed(by),
+        }
+    }
+
+    /// The same, on its own.
+    #[must_use]
+    pub fn into_owned(self) -> Permitted<'static, T> {
+        Permitted {
+            container: Cow::Owned(self.container.into_owned()),
+            full_name: Cow::Owned(self.full_name.into_owned()),
+            operation: self.operation,
+            by: Cow::Owned(self.by.into_owned()),
         }
     }
 
     /// The short name of the container that it is about.
     #[must_use]
-    pub const fn container(&self) -> &ContainerName {
+    pub fn container(&self) -> &ContainerName {
         &self.container
     }
 
     /// The name by which the engine knows that container.
     #[must_use]
-    pub const fn full_name(&self) -> &FullName {
+    pub fn full_name(&self) -> &FullName {
         &self.full_name
     }
 
@@ -119,7 +134,7 @@ impl<T> Permitted<T> {
 
     /// The rule that allowed it.
     #[must_use]
-    pub const fn by(&self) -> &Rule {
+    pub fn by(&self) -> &Rule {
         &self.by
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::rule::Managed;
-use super::{Ceiling, ContainerName, Decision, Denial, Facility, Role, Rule, Verb, VerbSet, Verbs};
+use super::{Ceiling, ContainerName, Denial, Facility, Role, Rule, Verb, VerbSet, Verbs};
 
 /// What one set of roles may do to each managed container.
 #[derive(Debug)]
@@ -70,28 +70,35 @@ impl Rights {
             .map_or_else(VerbSet::default, |cell| cell.granted)
     }
 
-    /// Decides about one verb on this container; `membership` is the rule that names the roles.
-    pub(super) fn decide(&self, verb: Verb, managed: &Managed, membership: &Rule) -> Decision {
-        let unknown = Decision::Deny(Denial::Hidden { by: None });
+    /// The rule that allows one verb on this container, or why none does; `membership` is the rule that names the roles.
+    pub(super) fn judge<'law>(
+        &'law self,
+        verb: Verb,
+        managed: &'law Managed,
+        membership: &'law Rule,
+    ) -> Result<&'law Rule, Denial> {
+        let unknown = Denial::Hidden { by: None };
         let Some(cell) = self.cell(managed) else {
-            return unknown;
+            return Err(unknown);
         };
         let Some(verdict) = cell.verdicts.get(verb as usize) else {
-            return unknown;
+            return Err(unknown);
         };
-        let Some(by) = self.rule(*verdict, &managed.ceiling, membership).cloned() else {
-            return unknown;
+        let Some(by) = self.rule(*verdict, &managed.ceiling, membership) else {
+            return Err(unknown);
         };
         match verdict {
-            Verdict::Granted(_) => Decision::Allow { by },
+            Verdict::Granted(_) => Ok(by),
             Verdict::Forbidden(_) | Verdict::AboveCeiling | Verdict::NotPermitted
                 if cell.granted.is_empty() =>
             {
-                Decision::Deny(Denial::Hidden { by: Some(by) })
+                Err(Denial::Hidden {
+                    by: Some(by.clone()),
+                })
             }
-            Verdict::Forbidden(_) => Decision::Deny(Denial::Forbidden { by }),
+            Verdict::Forbidden(_) => Err(Denial::Forbidden { by: by.clone() }),
             Verdict::AboveCeiling | Verdict::NotPermitted => {
-                Decision::Deny(Denial::NotGranted { by })
+                Err(Denial::NotGranted { by: by.clone() })
             }
         }
     }

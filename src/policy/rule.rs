@@ -110,17 +110,26 @@ impl Policy {
     #[must_use]
     pub fn decide(&self, principal: &Principal, verb: Verb, container: &ContainerName) -> Decision {
         match self.containers.get(container) {
-            Some(managed) => self.decide_on(managed, principal, verb),
+            Some(managed) => match self.judge(managed, principal, verb) {
+                Ok(by) => Decision::Allow { by: by.clone() },
+                Err(denial) => Decision::Deny(denial),
+            },
             None => Decision::Deny(Denial::Hidden { by: None }),
         }
     }
 
-    fn decide_on(&self, managed: &Managed, principal: &Principal, verb: Verb) -> Decision {
+    /// The rule that allows it, or why none does.
+    fn judge<'law>(
+        &'law self,
+        managed: &'law Managed,
+        principal: &Principal,
+        verb: Verb,
+    ) -> Result<&'law Rule, Denial> {
         match &self.holders {
             Holders::Everybody(_) => under(&managed.ceiling, verb),
             Holders::Principals(members) => match members.get(principal) {
-                Some((membership, rights)) => rights.decide(verb, managed, membership),
-                None => Decision::Deny(Denial::Hidden { by: None }),
+                Some((membership, rights)) => rights.judge(verb, managed, membership),
+                None => Err(Denial::Hidden { by: None }),
             },
         }
     }
@@ -152,19 +161,12 @@ impl Policy {
         principal: &Principal,
         operation: T,
         container: &ContainerName,
-    ) -> Result<Permitted<T>, Denial> {
-        let Some(managed) = self.containers.get(container) else {
+    ) -> Result<Permitted<'_, T>, Denial> {
+        let Some((name, managed)) = self.containers.get_key_value(container) else {
             return Err(Denial::Hidden { by: None });
         };
-        match self.decide_on(managed, principal, operation.verb()) {
-            Decision::Allow { by } => Ok(Permitted::new(
-                container.clone(),
-                managed.full_name.clone(),
-                operation,
-                by,
-            )),
-            Decision::Deny(denial) => Err(denial),
-        }
+        let by = self.judge(managed, principal, operation.verb())?;
+        Ok(Permitted::new(name, &managed.full_name, operation, by))
     }
 
     /// The containers that this principal may know of, by name, each with all that it may do to it.
@@ -226,14 +228,16 @@ impl Holder<'_> {
 }
 
 /// What the ceiling alone decides, where there are no principals.
-fn under(ceiling: &Ceiling, verb: Verb) -> Decision {
-    let by = ceiling.rule.clone();
+fn under(ceiling: &Ceiling, verb: Verb) -> Result<&Rule, Denial> {
+    let by = &ceiling.rule;
     if ceiling.allow.contains(verb) {
-        Decision::Allow { by }
+        Ok(by)
     } else if ceiling.allow.is_empty() {
-        Decision::Deny(Denial::Hidden { by: Some(by) })
+        Err(Denial::Hidden {
+            by: Some(by.clone()),
+        })
     } else {
-        Decision::Deny(Denial::NotGranted { by })
+        Err(Denial::NotGranted { by: by.clone() })
     }
 }
 

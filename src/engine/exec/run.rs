@@ -23,7 +23,7 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::NotFound`] where there is none of that name, and the engine's own.
-    pub async fn look_for(&self, permitted: Permitted<Commands>) -> Result<(), Error> {
+    pub async fn look_for(&self, permitted: Permitted<'_, Commands>) -> Result<(), Error> {
         self.locate(permitted.full_name()).await.map(drop)
     }
 
@@ -33,7 +33,7 @@ impl Engine {
     ///
     /// [`Error::NotFound`] where there is no container of that name, [`Error::OwnContainer`] where it is the
     /// gateway's, [`Error::Refused`] where the program cannot be started, and the engine's own.
-    pub async fn run(&self, permitted: Permitted<Run>) -> Result<Ran, Error> {
+    pub async fn run(&self, permitted: Permitted<'_, Run>) -> Result<Ran, Error> {
         let (run, name) = (permitted.operation(), permitted.full_name());
         let marker = Marker::new()?;
         let with_marker = marker.mark(run);

@@ -37,7 +37,7 @@ const NEAR_SILENCE: Duration = Duration::from_millis(500);
 /// What a container prints, as it comes. Dropped, it closes its connection to the engine.
 pub struct Logs {
     engine: Arc<Engine>,
-    permitted: Permitted<ReadLogs>,
+    permitted: Permitted<'static, ReadLogs>,
     /// When it was first asked, on this machine's clock.
     begun: Moment,
     source: Container,
@@ -193,7 +193,7 @@ impl Reading {
 impl Logs {
     pub(super) async fn open(
         engine: Arc<Engine>,
-        permitted: Permitted<ReadLogs>,
+        permitted: Permitted<'static, ReadLogs>,
     ) -> Result<Self, Error> {
         let begun = Moment::now();
         let mut found = engine.locate(permitted.full_name()).await?;

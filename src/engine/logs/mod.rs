@@ -35,7 +35,10 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::NotFound`] where there is none of that name, and the engine's own.
-    pub async fn logs(self: &Arc<Self>, permitted: Permitted<ReadLogs>) -> Result<Logs, Error> {
+    pub async fn logs(
+        self: &Arc<Self>,
+        permitted: Permitted<'static, ReadLogs>,
+    ) -> Result<Logs, Error> {
         // Each answer of the engine is a large one while it is being read.
         Box::pin(Logs::open(Arc::clone(self), permitted)).await
     }
@@ -45,7 +48,7 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::NotFound`] where there is none of that name, and the engine's own.
-    pub async fn has_logs(&self, permitted: &Permitted<ReadLogs>) -> Result<(), Error> {
+    pub async fn has_logs(&self, permitted: &Permitted<'_, ReadLogs>) -> Result<(), Error> {
         self.locate(permitted.full_name()).await.map(drop)
     }
 
@@ -56,7 +59,7 @@ impl Engine {
     /// [`Error::NotFound`] where there is no container of that name, and the engine's own.
     pub async fn last_lines(
         &self,
-        permitted: &Permitted<ReadLogs>,
+        permitted: &Permitted<'_, ReadLogs>,
         count: usize,
     ) -> Result<Vec<String>, Error> {
         let found = self.locate(permitted.full_name()).await?;

@@ -105,7 +105,7 @@ impl Picture {
     }
 
     /// What it says of a container.
-    pub(in crate::engine) fn find(&self, permitted: &Permitted<Look>) -> Find<'_> {
+    pub(in crate::engine) fn find(&self, permitted: &Permitted<'_, Look>) -> Find<'_> {
         let (name, full_name) = (permitted.container(), permitted.full_name());
         // Of the same short name under another prefix nothing is known.
         if !self.is_current || !self.managed.calls(name, full_name) {
@@ -121,17 +121,17 @@ impl Picture {
     /// What was seen of those of these containers that exist, in the order given, but for those of which the engine does
     /// not tell. None where nothing is known: it is not current, or one of them was not managed then.
     #[must_use]
-    pub fn seen(&self, permitted: &[Permitted<Look>]) -> Option<Vec<Arc<Seen>>> {
-        let is_managed = |one: &Permitted<Look>| self.managed.contains(one.full_name());
+    pub fn seen(&self, permitted: &[Permitted<'_, Look>]) -> Option<Vec<Arc<Seen>>> {
+        let is_managed = |one: &Permitted<'_, Look>| self.managed.contains(one.full_name());
         let is_known = self.is_current && permitted.iter().all(is_managed);
-        let seen = |one: &Permitted<Look>| self.known.get(one.container())?.seen.clone();
+        let seen = |one: &Permitted<'_, Look>| self.known.get(one.container())?.seen.clone();
         is_known.then(|| permitted.iter().filter_map(seen).collect())
     }
 
     /// The answers to `status` of those of these containers that exist, in the order given; none where that is not known
     /// of all.
     #[must_use]
-    pub fn statuses(&self, permitted: &[Permitted<Look>]) -> Option<Vec<Rendered>> {
+    pub fn statuses(&self, permitted: &[Permitted<'_, Look>]) -> Option<Vec<Rendered>> {
         let mut statuses = Vec::with_capacity(permitted.len());
         for permitted in permitted {
             match self.find(permitted) {

@@ -109,7 +109,7 @@ impl Engine {
     /// [`Error::NotFound`] where there is none of that name, and the engine's own.
     pub async fn stats(
         self: &Arc<Self>,
-        permitted: Permitted<ReadStats>,
+        permitted: Permitted<'_, ReadStats>,
     ) -> Result<Option<Stats>, Error> {
         let mut answer = Err(Error::NotFound);
         // Twice: it may be replaced by a new one of that name between the look and the question.

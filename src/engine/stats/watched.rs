@@ -55,7 +55,7 @@ impl Engine {
     /// [`Error::NotFound`] where there is none of that name, and the engine's own.
     pub async fn watch_stats(
         self: &Arc<Self>,
-        permitted: Permitted<ReadStats>,
+        permitted: Permitted<'static, ReadStats>,
     ) -> Result<impl Stream<Item = Stats> + Send + use<>, Error> {
         self.locate(permitted.full_name()).await?;
         let (pump, latest) = self.readings.watched.join(self, permitted.full_name());
