@@ -278,10 +278,11 @@ impl Routes {
         };
         let route = match found.value.rows.iter().find(|row| row.method == asked) {
             Some(row) => {
-                let segment = |key| found.params.get(key).unwrap_or_default();
+                // In the order of the path: a name, and perhaps a command.
+                let mut open = found.params.iter().map(|(_, segment)| segment);
                 let segments = Segments {
-                    name: segment("name"),
-                    command: segment("command"),
+                    name: open.next().unwrap_or_default(),
+                    command: open.next().unwrap_or_default(),
                 };
                 Route::Found(row, segments)
             }

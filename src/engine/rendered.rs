@@ -29,12 +29,17 @@ impl Rendered {
 
     /// A text that is JSON already.
     #[must_use]
-    pub fn from_json(json: impl Into<Bytes>) -> Self {
-        let json = json.into();
-        let digest = Sha256::digest(&json);
+    pub fn from_json(json: impl AsRef<[u8]>) -> Self {
+        let json = json.as_ref();
+        let digest = Sha256::digest(json);
         let tag = URL_SAFE_NO_PAD.encode(digest.get(..TAG_BYTES).unwrap_or_default());
+        let tag = format!("\"{tag}\"");
+        // Both in one piece of memory: each answer counts who holds them, and so do all others at that time, which takes
+        // as long as the rest of it.
+        let mut tagged = Bytes::from([json, tag.as_bytes()].concat());
+        let json = tagged.split_to(json.len());
         // Letters, digits, `-` and `_`: that cannot fail.
-        let tag = HeaderValue::try_from(format!("\"{tag}\""));
+        let tag = HeaderValue::from_maybe_shared(tagged);
         Self {
             json,
             tag: tag.unwrap_or_else(|_| HeaderValue::from_static("\"\"")),
