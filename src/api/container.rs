@@ -1,5 +1,6 @@
 //! One container: looked at, or changed.
 
+use futures_util::FutureExt;
 use hyper::StatusCode;
 
 use super::condition::Condition;
@@ -53,9 +54,12 @@ impl Api {
         match patience {
             Some(patience) => {
                 let gateway = &self.gateway;
-                Box::pin(gateway.change_and_wait(caller, change, name, patience)).await?;
+                gateway
+                    .change_and_wait(caller, change, name, patience)
+                    .boxed()
+                    .await?;
             }
-            None => Box::pin(self.gateway.change(caller, change, name)).await?,
+            None => self.gateway.change(caller, change, name).boxed().await?,
         }
         let container = name.as_str();
         Ok(reply::json(

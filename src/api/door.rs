@@ -85,7 +85,7 @@ impl Api {
         };
         limits::check_principal(&self.limits, &caller, row.needs)?;
         match row.needs {
-            Need::Facility(facility) => Box::pin(self.gateway.admit(&caller, facility)).await?,
+            Need::Facility(facility) => self.gateway.admit(&caller, facility).boxed().await?,
             Need::Nothing | Need::Principal | Need::Verb(_) => {}
         }
         Ok(Entry::In(Admitted {

@@ -32,6 +32,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 
@@ -101,7 +102,7 @@ impl Api {
             }
             Endpoint::Ready => {
                 input::nothing(unread).await?;
-                Ok(Box::pin(self.ready()).await)
+                Ok(self.ready().boxed().await)
             }
             Endpoint::OpenApi => {
                 input::nothing(unread).await?;
@@ -128,29 +129,30 @@ impl Api {
                 let list = self
                     .gateway
                     .list(caller, condition.freshness, reply::containers);
-                Ok(condition.answer(&Box::pin(list).await?))
+                Ok(condition.answer(&list.boxed().await?))
             }
             Endpoint::Stats => {
                 let name = self.name(caller, row, segments).await?;
-                Box::pin(self.stats(caller, &name, unread)).await
+                self.stats(caller, &name, unread).boxed().await
             }
             Endpoint::Commands => {
                 let name = self.name(caller, row, segments).await?;
                 input::nothing(unread).await?;
-                Box::pin(self.commands(caller, &name)).await
+                self.commands(caller, &name).boxed().await
             }
             Endpoint::Command => {
                 let name = self.name(caller, row, segments).await?;
                 let command = input::decoded(segments.command);
                 let values = input::values(unread).await?;
-                Box::pin(self.execute(caller, &name, &command, &values)).await
+                self.execute(caller, &name, &command, &values).boxed().await
             }
-            Endpoint::Batch(verb) => Box::pin(self.batch(caller.clone(), verb, unread)).await,
-            // The rarer ones in boxes, here and below: each request is given room for the largest of the others.
-            Endpoint::Events => Box::pin(self.events(caller, unread)).await,
+            Endpoint::Batch(verb) => self.batch(caller.clone(), verb, unread).boxed().await,
+            // The rarer ones in boxes, here and below: each request is given room for the largest of the others. And not in
+            // `Box::pin`, which would make them a part of this function: what all requests pass through has to be small.
+            Endpoint::Events => self.events(caller, unread).boxed().await,
             Endpoint::Logs => {
                 let name = self.name(caller, row, segments).await?;
-                Box::pin(self.logs(caller, &name, unread)).await
+                self.logs(caller, &name, unread).boxed().await
             }
             Endpoint::Container(action) => {
                 let name = self.name(caller, row, segments).await?;
@@ -174,7 +176,7 @@ impl Api {
             Ok(name) => Ok(name),
             Err(problem) => {
                 let refused = self.refuse_name(caller, row, segments.name, problem);
-                Err(Box::pin(refused).await)
+                Err(refused.boxed().await)
             }
         }
     }

@@ -18,6 +18,7 @@ mod wait;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -155,7 +156,7 @@ impl Gateway {
             Decision::Deny(denial) => {
                 let failure = receipt::facility_denied(caller, facility, &denial);
                 let record = entry::facility_denied(caller, facility, &denial, &failure);
-                Box::pin(self.note(&record)).await;
+                self.note(&record).boxed().await;
                 Err(failure)
             }
         }
@@ -178,7 +179,7 @@ impl Gateway {
             Ok(permitted) => permitted,
             Err(denial) => {
                 let asked = (Look.verb(), None);
-                return Err(Box::pin(self.deny(caller, name, asked, denial)).await);
+                return Err(self.deny(caller, name, asked, denial).boxed().await);
             }
         };
         let receipt = Receipt::admitted(caller, &permitted);
@@ -187,7 +188,7 @@ impl Gateway {
         {
             return receipt.close(answer);
         }
-        let seen = Box::pin(self.engine.view(permitted.into_owned())).await;
+        let seen = self.engine.view(permitted.into_owned()).boxed().await;
         receipt.close(seen.map(|seen| read(&seen)))
     }
 
@@ -346,7 +347,10 @@ impl Gateway {
         match self.judge(caller, operation, name) {
             Ok(permitted) => Ok(permitted),
             // In a box, because it is rare: each request is given room for all that is not.
-            Err(denial) => Err(Box::pin(self.deny(caller, name, (verb, command), denial)).await),
+            Err(denial) => Err(self
+                .deny(caller, name, (verb, command), denial)
+                .boxed()
+                .await),
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::{HOST, TRANSFER_ENCODING, UPGRADE};
@@ -130,7 +131,7 @@ impl RequestBody {
             return Ok(Bytes::new());
         }
         // In a box, because most have none: each request is given room for all that is not.
-        Box::pin(read(body, timeout)).await
+        read(body, timeout).boxed().await
     }
 }
 
