@@ -5,7 +5,6 @@ use std::process::{Output, Stdio};
 
 use crate::program::program;
 use crate::stage::{Stage, on_each_engine};
-use crate::stats::until;
 
 pub(crate) const NOWHERE: &str = "unix:///nowhere/docker.sock";
 
@@ -57,10 +56,7 @@ fn looks_and_changes() {
         let url = url(stage);
         stage.running("a");
         stage.container("b");
-        // What happens beside the gateway is in memory soon.
-        until("in memory", || {
-            stage.get_mirrored("/containers").body == stage.get("/containers").body
-        });
+        stage.wait_until_mirrored();
         let table = "CONTAINER   STATUS\na           running\nb           created\n";
         check(&ctl(&url, &["ls"]), 0, table, "");
         check(&ctl(&url, &["stop", "a"]), 0, "a: stopped\n", "");
@@ -93,6 +89,7 @@ fn how_containers_are() {
         let url = url(stage);
         stage.running("a");
         stage.container("b");
+        stage.wait_until_mirrored();
         let all = ctl(&url, &["status"]);
         let said = String::from_utf8(all.stdout).unwrap();
         let lines: Vec<Vec<&str>> = said

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{self, Answer};
+use crate::stats::until;
 
 /// What is short for the tests' sake.
 const SERVER: &str = "listen = \"127.0.0.1:0\"\nheader_timeout = \"1s\"\nbody_timeout = \"1s\"\n";
@@ -79,6 +80,13 @@ impl Gateway {
             }
             assert!(begun.elapsed() < Duration::from_secs(10), "{answer:?}");
         }
+    }
+
+    /// Waits until all that a test did beside the gateway is in memory.
+    pub(crate) fn wait_until_mirrored(&self) {
+        until("in memory", || {
+            self.get_mirrored("/containers").body == self.get("/containers").body
+        });
     }
 
     /// What the engine says now: the mirror may be a moment behind what a test does beside the gateway.
