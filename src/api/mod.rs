@@ -228,7 +228,7 @@ impl Handler for Api {
             answered.unwrap_or_else(|problem| problem.render(Form::asked_by(&head.headers)));
         cors.mark(&mut response);
         if let Ok(id) = HeaderValue::from_bytes(&request.id.digits()) {
-            reply::name(&mut response, id);
+            reply::set_request_id(&mut response, id);
         }
         let status = response.status().as_u16();
         self.metrics.request(&counted, status, begun.elapsed());

@@ -230,7 +230,7 @@ pub(super) fn not_modified(rendered: &Rendered) -> Response {
 }
 
 /// Says in an answer what its request is called in the log. One that was ready has a place for that.
-pub(super) fn name(response: &mut Response, id: HeaderValue) {
+pub(super) fn set_request_id(response: &mut Response, id: HeaderValue) {
     let headers = response.headers_mut();
     let mut all = headers.iter_mut();
     match all.find(|(name, _)| *name == X_REQUEST_ID) {

@@ -333,7 +333,11 @@ mod tests {
         let routes = Routes::new().unwrap();
         let (_, route) = routes.find(&method.parse::<Method>().unwrap(), path);
         let found = match route {
-            Route::Found(row, Segments { name, .. }) => format!("{:?} {name}", row.endpoint),
+            Route::Found(row, Segments { name, command }) => {
+                format!("{:?} {name} {command}", row.endpoint)
+                    .trim_end()
+                    .to_owned()
+            }
             Route::OtherMethod(allow) => format!("405 {allow}"),
             Route::Unknown => "404".to_owned(),
         };
@@ -342,12 +346,14 @@ mod tests {
 
     #[test]
     fn paths_are_taken_as_sent() {
-        check("GET", "/health", "Health ");
-        check("HEAD", "/health", "Health ");
+        check("GET", "/health", "Health");
+        check("HEAD", "/health", "Health");
         check("POST", "/health", "405 GET, HEAD");
         check("get", "/health", "405 GET, HEAD");
         check("GET", "/container/a", "Container(View) a");
         check("GET", "/container/a%2Fb/status", "Container(Status) a%2Fb");
+        check("GET", "/container/a/exec", "Commands a");
+        check("POST", "/container/a/exec/b", "Command a b");
         check("GET", "/container/a/start", "405 POST");
         check("TRACE", "/container/a/start", "405 POST");
         for unknown in [

@@ -34,8 +34,8 @@ impl Rendered {
         let digest = Sha256::digest(json);
         let tag = URL_SAFE_NO_PAD.encode(digest.get(..TAG_BYTES).unwrap_or_default());
         let tag = format!("\"{tag}\"");
-        // Both in one piece of memory: each answer counts who holds them, and so do all others at that time, which takes
-        // as long as the rest of it.
+        // Both in one piece of memory, which has one count of who holds it: every answer takes and gives back both, and at
+        // a count waits for those of other threads.
         let mut tagged = Bytes::from([json, tag.as_bytes()].concat());
         let json = tagged.split_to(json.len());
         // Letters, digits, `-` and `_`: that cannot fail.
