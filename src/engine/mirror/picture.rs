@@ -157,3 +157,84 @@ impl Picture {
             .flatten()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use super::{ByName, Find, Known, Managed, Picture};
+    use crate::engine::{ContainerId, Look, Moment, Seen, State, Status, View};
+    use crate::policy::{Access, Ceiling, ContainerName, Policy, Prefix, Principal, Rule, Verb};
+
+    /// Of the managed `p-a`, `p-b` and `p-c` the first was seen, and of the second the engine does not tell.
+    fn picture(is_current: bool) -> Picture {
+        let names = ["a", "b", "c"].map(|name| name.parse::<ContainerName>().unwrap());
+        let prefix: Prefix = "p-".parse().unwrap();
+        let id: ContainerId = "0".repeat(64).parse().unwrap();
+        let view = View {
+            status: Status::new("a", State::Running),
+            health: None,
+            image: None,
+            created_at: None,
+            started_at: None,
+            finished_at: None,
+            exit_code: None,
+            oom_killed: false,
+            restart_count: 0,
+        };
+        let seen = Arc::new(Seen::new(id, names[0].clone(), view, Moment::now()));
+        let known = [(names[0].clone(), Some(seen)), (names[1].clone(), None)];
+        let known = known.map(|(name, seen)| {
+            let looked_at = Instant::now();
+            (name, Known { seen, looked_at })
+        });
+        Picture {
+            managed: Arc::new(Managed::new(&prefix, &names)),
+            is_current,
+            known: known.into_iter().collect::<ByName<_>>(),
+            ..Picture::default()
+        }
+    }
+
+    /// Asserts what is found of a container by a law under which it has this prefix.
+    fn check(picture: &Picture, prefix: &str, name: &str, expected: &str) {
+        let name: ContainerName = name.parse().unwrap();
+        let rule = Rule::new("containers.a.allow", "test.toml:1:1");
+        let ceiling = Ceiling {
+            allow: [Verb::Status].into_iter().collect(),
+            rule: rule.clone(),
+        };
+        let ceilings = BTreeMap::from([(name.clone(), ceiling)]);
+        let prefix = prefix.parse().unwrap();
+        let policy = Policy::new(prefix, ceilings, Access::Everybody(rule));
+        let permitted = policy.permit(&Principal::anonymous(), Look, &name).unwrap();
+        let found = match picture.find(&permitted) {
+            Find::Seen(_) => "seen",
+            Find::Absent => "absent",
+            Find::Unknown => "unknown",
+        };
+        assert_eq!(found, expected, "{}", permitted.full_name());
+    }
+
+    #[test]
+    fn what_is_found() {
+        let current = picture(true);
+        check(&current, "p-", "a", "seen");
+        check(&current, "p-", "b", "unknown");
+        check(&current, "p-", "c", "absent");
+        check(&current, "p-", "d", "unknown");
+        check(&picture(false), "p-", "a", "unknown");
+    }
+
+    /// After a reload with another prefix the same short names are other containers.
+    #[test]
+    fn nothing_is_found_under_another_prefix() {
+        for prefix in ["q-", "", "p", "p-p-", "xp-"] {
+            for name in ["a", "b", "c"] {
+                check(&picture(true), prefix, name, "unknown");
+            }
+        }
+    }
+}
