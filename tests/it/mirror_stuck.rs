@@ -1,5 +1,7 @@
 //! The mirror before an engine that is slow to tell, or does not: what is stuck holds nothing else up.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use relayer_controller::pretend::Fault;
@@ -10,8 +12,8 @@ use crate::stats::until;
 
 /// Containers `c0` to `c10`, and an engine that may take its time.
 fn tables() -> String {
-    let table =
-        |number| format!("[containers.c{number}]\nallow = [\"status\", \"start\", \"stop\"]\n");
+    let verbs = r#"["status", "start", "stop", "unpause"]"#;
+    let table = |number| format!("[containers.c{number}]\nallow = {verbs}\n");
     let tables: String = (0..11).map(table).collect();
     format!("timeout = \"30s\"\n{tables}")
 }
@@ -94,6 +96,50 @@ fn containers_that_the_engine_does_not_tell_of() {
         let is_told = is(&stage, "c0", "exited");
         is_told && stage.record.take().is_empty()
     });
+}
+
+/// The look that is under way when something is changed ends just in time with what was before, and the one after it is
+/// stuck: who made the change is answered, and what was before is not shown by then.
+#[test]
+fn two_looks_in_a_row_that_take_long() {
+    let stage = Stage::pretend(&tables());
+    let [id, other] = ["c0", "c1"].map(|name| stage.running(name));
+    until("seen", || {
+        is(&stage, "c0", "running") && is(&stage, "c1", "running")
+    });
+    // After its second listing it looks at nobody by itself for a minute.
+    let mut listings = 0;
+    until("listed twice", || {
+        let asked = stage.record.take_of_mirror();
+        listings += asked
+            .iter()
+            .filter(|line| line.contains("/json?all=1"))
+            .count();
+        listings >= 2
+    });
+    thread::sleep(Duration::from_millis(300));
+    stage.record.take_of_mirror();
+    let is_look_at = |line: &str, id: &str| line.contains(&format!("{id}/json?size=false"));
+    stage.record.hold(|line| line.contains("/json?size=false"));
+    // With the first look that it waits for the gateway begins to ask, four times a second, which of them are slow.
+    for (id, pause) in [(&other, 100), (&id, 0)] {
+        stage.engine.post(&format!("/containers/{id}/pause"));
+        stage.record.wait_for(|line| is_look_at(line, id));
+        thread::sleep(Duration::from_millis(pause));
+    }
+    let changed = thread::scope(|scope| {
+        let changed = scope.spawn(|| stage.post("/container/c0/unpause"));
+        thread::sleep(Duration::from_millis(970));
+        let is_second = AtomicBool::new(false);
+        stage.record.hold(move |line| {
+            is_look_at(line, &other)
+                || (is_look_at(line, &id) && is_second.swap(true, Ordering::Relaxed))
+        });
+        changed.join().unwrap()
+    });
+    assert_eq!(changed.status, 200, "{changed:?}");
+    assert!(is(&stage, "c0", "running"), "what was before is shown");
+    stage.record.release();
 }
 
 /// A new one, whose first look is stuck, is not taken for one that is not there.

@@ -10,12 +10,12 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
 
 use super::hint::Hint;
 use super::reducer::{Looked, Reducer};
-use super::{Managed, Notice, Touch};
+use super::{Managed, Notice, Touch, Waiter};
 use crate::engine::inspected::without_slash;
 use crate::engine::lines::Lines;
 use crate::engine::upstream::Question;
@@ -40,7 +40,10 @@ const MAX_LOOKS: usize = 64;
 /// After how long a look is slow: its container is not waited for then.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// How often it is asked which are.
+/// How long a look is waited for at most by who changed that container: another may have to end before it begins.
+const SEEN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often it is asked which take longer.
 const LOOK_OUT: Duration = Duration::from_millis(250);
 
 /// How often the engine is asked for everything, though nothing was heard: events can be lost, and have no heartbeat.
@@ -103,10 +106,19 @@ struct Keeper<'engine> {
 #[derive(Default)]
 struct Waiting {
     /// For the next one to begin.
-    next: Vec<oneshot::Sender<()>>,
+    next: Vec<Waiter>,
     /// For the one under way, and when that began.
-    under_way: Vec<oneshot::Sender<()>>,
+    under_way: Vec<Waiter>,
     began: Option<Instant>,
+}
+
+impl Waiting {
+    /// Whether the look under way is slow, or somebody has waited for so long that nobody shall wait any more.
+    fn is_long(&self) -> bool {
+        let is_slow = self.began.is_some_and(|began| began.elapsed() > SLOW);
+        let mut waiters = self.under_way.iter().chain(&self.next);
+        is_slow || waiters.any(|waiter| waiter.since.elapsed() > SEEN_TIMEOUT)
+    }
 }
 
 /// What a look at a container told, and when it began.
@@ -255,7 +267,7 @@ impl<'engine> Keeper<'engine> {
                 self.show();
                 // Shown first. Who waits no more does not mind.
                 for waiting in done.under_way {
-                    let _gone = waiting.send(());
+                    let _gone = waiting.looked.send(());
                 }
                 return Ok(());
             }
@@ -264,9 +276,9 @@ impl<'engine> Keeper<'engine> {
         Ok(())
     }
 
-    fn touched(&mut self, Touch { id, looked }: Touch) {
+    fn touched(&mut self, Touch { id, waiter }: Touch) {
         self.reducer.touched(&id);
-        self.waiting.entry(id).or_default().next.push(looked);
+        self.waiting.entry(id).or_default().next.push(waiter);
     }
 
     fn hear(&mut self, hint: Hint) {
@@ -288,12 +300,19 @@ impl<'engine> Keeper<'engine> {
     fn look_out(&mut self) {
         let mut waited = Vec::new();
         for (id, waiting) in &mut self.waiting {
-            let Some(began) = waiting.began.filter(|began| began.elapsed() > SLOW) else {
+            if !waiting.is_long() {
                 continue;
-            };
+            }
+            let began = waiting.began.unwrap_or_else(Instant::now);
             self.reducer.is_slow(id, began);
             waited.append(&mut waiting.under_way);
             waited.append(&mut waiting.next);
+        }
+        if !waited.is_empty() {
+            tracing::debug!(
+                changes = waited.len(),
+                "the engine takes long to tell of what was changed"
+            );
         }
         self.show();
         // Now that the engine is asked of them.

@@ -34,9 +34,6 @@ const KEPT_NOTICES: usize = 1024;
 /// How long the engine's own event is waited for before a container is looked at without one.
 const EVENT_TIME: Duration = Duration::from_millis(5);
 
-/// How long it is waited for at most that the mirror has seen a change. What takes longer to look at is not shown by then.
-const SEEN_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// Whether an answer from memory will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
@@ -105,6 +102,12 @@ pub struct Mirror {
 /// Something was done to a container, and somebody waits until it has been looked at since.
 struct Touch {
     id: ContainerId,
+    waiter: Waiter,
+}
+
+/// Who waits for a look, and since when.
+struct Waiter {
+    since: Instant,
     looked: oneshot::Sender<()>,
 }
 
@@ -165,7 +168,7 @@ impl Mirror {
         {
             return;
         }
-        self.look_again(id, name).await;
+        self.look_again(id).await;
     }
 
     /// Waits until the mirror has seen that there is no container of this name any more, or will not show it before it
@@ -173,12 +176,13 @@ impl Mirror {
     pub(super) async fn catch_up_absence(&self, name: &ContainerName) {
         let shown = self.picture().id_of(name).cloned();
         if let Some(id) = shown {
-            self.look_again(&id, name).await;
+            self.look_again(&id).await;
         }
     }
 
-    /// Waits until a look at this container has ended that began after this.
-    async fn look_again(&self, id: &ContainerId, name: &ContainerName) {
+    /// Waits until a look at this container has ended that began after this, or nothing is shown of it. Who keeps the
+    /// mirror sees to it that this is soon: a time limit here would end while what was before is still shown.
+    async fn look_again(&self, id: &ContainerId) {
         let keeper = self
             .touches
             .lock()
@@ -188,15 +192,16 @@ impl Mirror {
             return;
         };
         let (looked, seen) = oneshot::channel();
-        let id = id.clone();
-        let told = async {
-            if keeper.send(Touch { id, looked }).await.is_ok() {
-                // Dropped where nothing is shown of it meanwhile, and so the engine is asked.
-                let _seen = seen.await;
-            }
+        let touch = Touch {
+            id: id.clone(),
+            waiter: Waiter {
+                since: Instant::now(),
+                looked,
+            },
         };
-        if timeout(SEEN_TIMEOUT, told).await.is_err() {
-            tracing::debug!(container = %name, "the engine takes long to tell of a change");
+        if keeper.send(touch).await.is_ok() {
+            // Dropped where nothing is shown of it meanwhile, and so the engine is asked.
+            let _seen = seen.await;
         }
     }
 
