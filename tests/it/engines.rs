@@ -4,7 +4,7 @@ use std::env;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -40,6 +40,14 @@ pub(crate) fn real() -> Option<PathBuf> {
 /// An engine's API, one connection a request.
 #[derive(Clone)]
 pub(crate) struct Direct(PathBuf);
+
+/// Something that happened to a container.
+pub(crate) struct Happened {
+    /// The engine's word for it.
+    pub(crate) action: String,
+    /// When, in nanoseconds since 1970.
+    pub(crate) at: u128,
+}
 
 /// What an engine answered.
 pub(crate) struct Said {
@@ -132,7 +140,32 @@ impl Direct {
             .collect()
     }
 
+    /// What the engine says that happened to a container, in order, among the last things that happened to any.
+    pub(crate) fn events(&self, name: &str) -> Vec<Happened> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let path = format!("/events?since=0&until={}", now.as_secs_f64());
+        let (_, lines) = self.ask_for_text("GET", &path, None);
+        let events = lines
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        events
+            .filter(|event| event["Actor"]["Attributes"]["name"] == name)
+            .map(|event| Happened {
+                action: event["Action"].as_str().unwrap().to_owned(),
+                at: event["timeNano"].as_u64().unwrap().into(),
+            })
+            .collect()
+    }
+
     pub(crate) fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Said {
+        let (status, body) = self.ask_for_text(method, path, body);
+        Said {
+            status,
+            body: serde_json::from_str(&body).unwrap_or(Value::Null),
+        }
+    }
+
+    fn ask_for_text(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, String) {
         let body = body.map(Value::to_string).unwrap_or_default();
         let mut stream = UnixStream::connect(&self.0).unwrap();
         stream
@@ -148,9 +181,7 @@ impl Direct {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-        Said {
-            status: head.split(' ').nth(1).unwrap().parse().unwrap(),
-            body: serde_json::from_str(body).unwrap_or(Value::Null),
-        }
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body.to_owned())
     }
 }
