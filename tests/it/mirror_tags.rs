@@ -26,7 +26,12 @@ fn tag(stage: &Stage, path: &str, headers: &str) -> String {
         );
         stage.record.take();
         let answer = get(stage, path, headers);
-        assert_eq!((answer.status, fresh.status), (200, 200), "{path}");
+        assert_eq!(fresh.status, 200, "{path}");
+        if answer.status == 404 {
+            // What was made beside the gateway is not in memory yet.
+            return false;
+        }
+        assert_eq!(answer.status, 200, "{path}");
         assert_eq!(answer.header("cache-control"), "private, no-cache");
         assert_eq!(answer.header("vary"), "Authorization");
         answer.header("etag").clone_into(&mut tag);
