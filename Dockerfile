@@ -12,8 +12,10 @@ WORKDIR /build
 
 # +crt-static puts the C library into the binary. Cargo must be told the target by name for it, even where it is the
 # machine's own, so that procedural macros stay loadable libraries.
-# Packed relocations are 200 KiB less.
-ENV RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs"
+# Packed relocations are 200 KiB less. Code that is to be small copies values of 65 to 128 bytes with an instruction that
+# takes long to begin, or, told so, with up to 7 stores: 100 KiB more, and for each answer a tenth less of the time
+# that is spent outside the kernel.
+ENV RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C llvm-args=-max-store-memcpy=7"
 
 # The dependencies on their own, with empty sources: this layer is built again only when Cargo.toml or Cargo.lock change.
 # (The benchmarks are not built, but Cargo wants every file that Cargo.toml names to exist.)
