@@ -21,7 +21,7 @@ pub struct Body(pub(super) Kind);
 pub(super) enum Kind {
     Whole(Full<Bytes>),
     /// And what lasts as long as it.
-    Stream(UnsyncBoxBody<Bytes, io::Error>, Option<Answering>),
+    Stream(UnsyncBoxBody<Bytes, io::Error>, Option<Answering<'static>>),
     Handover(Handover),
 }
 

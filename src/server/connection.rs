@@ -150,7 +150,7 @@ async fn answer(
     progress.set_streaming(!matches!(response.body().0, Kind::Whole(_)));
     match &mut response.body_mut().0 {
         Kind::Whole(_) => {}
-        Kind::Stream(_, lasting) => *lasting = Some(answering),
+        Kind::Stream(_, lasting) => *lasting = Some(answering.into_owned()),
         kind @ Kind::Handover(_) => {
             if let Kind::Handover(run) = std::mem::replace(kind, whole("").0) {
                 *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);

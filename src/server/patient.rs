@@ -1,5 +1,6 @@
 //! How long a client may take: to read what it is sent, and to send the head of its next request.
 
+use std::borrow::Cow;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::sleep;
-use tokio_io_timeout::TimeoutStream;
+use tokio_io_timeout::TimeoutWriter;
 
 /// How long the reader of a stream may take no further byte: somebody may have stopped a terminal to read. It holds the
 /// engine back meanwhile, and costs a connection.
@@ -19,7 +20,7 @@ const STREAM_TIMEOUT: Duration = Duration::from_mins(10);
 /// A connection whose client has to go on reading: there is a time limit on each write, and a longer one while the answer
 /// is a stream.
 pub(super) struct Patient<S> {
-    stream: Pin<Box<TimeoutStream<S>>>,
+    stream: Pin<Box<TimeoutWriter<S>>>,
     timeout: Duration,
     progress: Progress,
     is_streaming: bool,
@@ -41,12 +42,25 @@ struct Inner {
 }
 
 /// Lasts as long as an answer. When its end has been written, it is the client's turn.
-pub(super) struct Answering(Progress);
+pub(super) struct Answering<'progress>(Cow<'progress, Progress>);
 
-impl Drop for Answering {
+impl<'progress> Answering<'progress> {
+    fn new(progress: Cow<'progress, Progress>) -> Self {
+        progress.0.is_answering.store(true, Ordering::Relaxed);
+        Self(progress)
+    }
+
+    /// The same, for what outlives the one who gives the answer.
+    pub(super) fn into_owned(self) -> Answering<'static> {
+        let progress = self.0.clone().into_owned();
+        drop(self);
+        Answering::new(Cow::Owned(progress))
+    }
+}
+
+impl Drop for Answering<'_> {
     fn drop(&mut self) {
-        let Self(Progress(inner)) = self;
-        inner.is_answering.store(false, Ordering::Relaxed);
+        self.0.0.is_answering.store(false, Ordering::Relaxed);
     }
 }
 
@@ -62,9 +76,8 @@ impl Progress {
     }
 
     /// A request has come.
-    pub(super) fn answer(&self) -> Answering {
-        self.0.is_answering.store(true, Ordering::Relaxed);
-        Answering(self.clone())
+    pub(super) fn answer(&self) -> Answering<'_> {
+        Answering::new(Cow::Borrowed(self))
     }
 
     /// To be told of each answer before it is written.
@@ -112,8 +125,8 @@ fn now() -> u64 {
 
 impl<S: AsyncRead + AsyncWrite> Patient<S> {
     pub(super) fn new(stream: S, timeout: Duration, progress: Progress) -> Self {
-        let mut stream = Box::pin(TimeoutStream::new(stream));
-        stream.as_mut().set_write_timeout_pinned(Some(timeout));
+        let mut stream = Box::pin(TimeoutWriter::new(stream));
+        stream.as_mut().set_timeout_pinned(Some(timeout));
         Self {
             stream,
             timeout,
@@ -122,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite> Patient<S> {
         }
     }
 
-    fn writing(&mut self) -> Pin<&mut TimeoutStream<S>> {
+    fn writing(&mut self) -> Pin<&mut TimeoutWriter<S>> {
         let is_streaming = self.progress.0.is_streaming.load(Ordering::Relaxed);
         if is_streaming != self.is_streaming {
             self.is_streaming = is_streaming;
@@ -132,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite> Patient<S> {
                 self.timeout
             };
             let stream = self.stream.as_mut();
-            stream.set_write_timeout_pinned(Some(timeout));
+            stream.set_timeout_pinned(Some(timeout));
         }
         self.stream.as_mut()
     }
