@@ -120,6 +120,12 @@ impl<'law, T> Permitted<'law, T> {
         &self.container
     }
 
+    /// The same, to be kept: borrowed for as long as it is.
+    #[must_use]
+    pub fn shared_container(&self) -> Cow<'law, ContainerName> {
+        self.container.clone()
+    }
+
     /// The name by which the engine knows that container.
     #[must_use]
     pub fn full_name(&self) -> &FullName {

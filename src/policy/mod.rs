@@ -4,6 +4,7 @@
 //! exist. The only way to act is a [`Permitted`] operation, and only [`Policy::permit`] makes those.
 
 mod decision;
+mod managed;
 mod pattern;
 mod principal;
 mod resource;
@@ -13,6 +14,7 @@ mod rule;
 mod verb;
 
 pub use decision::{Decision, Denial, Operation, Permitted, Rule};
+pub use managed::ByName;
 pub use pattern::{InvalidPattern, Pattern};
 pub use principal::{InvalidPrincipal, Principal};
 pub use resource::{ContainerName, FullName, InvalidName, Prefix};

@@ -71,6 +71,12 @@ impl FullName {
     }
 }
 
+impl Borrow<str> for ContainerName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Borrow<str> for FullName {
     fn borrow(&self) -> &str {
         &self.0

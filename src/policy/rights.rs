@@ -1,9 +1,9 @@
 //! Rights: what a set of roles comes to, worked out once when the rules are read, so that deciding is a look-up.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::rule::Managed;
+use super::managed::{Containers, Managed};
 use super::{Ceiling, ContainerName, Denial, Facility, Role, Rule, Verb, VerbSet, Verbs};
 
 /// What one set of roles may do to each managed container.
@@ -39,10 +39,7 @@ enum Verdict {
 
 impl Rights {
     /// Works out what these roles come to under the ceilings of these containers.
-    pub(super) fn new(
-        roles: Vec<Arc<Role>>,
-        containers: &BTreeMap<ContainerName, Managed>,
-    ) -> Self {
+    pub(super) fn new(roles: Vec<Arc<Role>>, containers: &Containers) -> Self {
         let (mut cells, mut known) = (Vec::new(), HashMap::new());
         let places = containers.iter().map(|(container, managed)| {
             let cell = Cell::new(&roles, container, &managed.ceiling);

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::managed::{Containers, Managed};
 use super::rights::Rights;
 use super::{
-    Access, ContainerName, Decision, Denial, Facility, FullName, Membership, Operation, Permitted,
-    Prefix, Principal, Role, Rule, Verb, VerbSet,
+    Access, ContainerName, Decision, Denial, Facility, Membership, Operation, Permitted, Prefix,
+    Principal, Role, Rule, Verb, VerbSet,
 };
 
 /// The most that anybody may do to one container.
@@ -22,17 +23,8 @@ pub struct Ceiling {
 #[derive(Clone, Debug)]
 pub struct Policy {
     prefix: Prefix,
-    containers: BTreeMap<ContainerName, Managed>,
+    containers: Containers,
     holders: Holders,
-}
-
-/// A managed container.
-#[derive(Clone, Debug)]
-pub(super) struct Managed {
-    /// Counted in the order of short names.
-    pub(super) number: usize,
-    pub(super) full_name: FullName,
-    pub(super) ceiling: Ceiling,
 }
 
 /// Who has which rights.
@@ -47,17 +39,7 @@ impl Policy {
     /// The law that manages these containers and no others.
     #[must_use]
     pub fn new(prefix: Prefix, ceilings: BTreeMap<ContainerName, Ceiling>, access: Access) -> Self {
-        let numbered = ceilings.into_iter().enumerate();
-        let containers = numbered.map(|(number, (name, ceiling))| {
-            let full_name = prefix.full(&name);
-            let managed = Managed {
-                number,
-                full_name,
-                ceiling,
-            };
-            (name, managed)
-        });
-        let containers = containers.collect();
+        let containers = Containers::new(&prefix, ceilings);
         let holders = match access {
             Access::Everybody(rule) => Holders::Everybody(rule),
             Access::Principals(members) => Holders::Principals(worked_out(members, &containers)),
@@ -73,6 +55,12 @@ impl Policy {
     #[must_use]
     pub const fn prefix(&self) -> &Prefix {
         &self.prefix
+    }
+
+    /// The name of a managed container, where this text is one. To know it is to be allowed nothing.
+    #[must_use]
+    pub fn name(&self, text: &str) -> Option<&ContainerName> {
+        self.containers.get(text).map(|(name, _)| name)
     }
 
     /// Whether anybody has to say who they are: without principals, everybody is [`Principal::anonymous`].
@@ -109,8 +97,8 @@ impl Policy {
     /// Whether this principal may do this verb to this container, and by which rule.
     #[must_use]
     pub fn decide(&self, principal: &Principal, verb: Verb, container: &ContainerName) -> Decision {
-        match self.containers.get(container) {
-            Some(managed) => match self.judge(managed, principal, verb) {
+        match self.containers.get(container.as_str()) {
+            Some((_, managed)) => match self.judge(managed, principal, verb) {
                 Ok(by) => Decision::Allow { by: by.clone() },
                 Err(denial) => Decision::Deny(denial),
             },
@@ -162,7 +150,7 @@ impl Policy {
         operation: T,
         container: &ContainerName,
     ) -> Result<Permitted<'_, T>, Denial> {
-        let Some((name, managed)) = self.containers.get_key_value(container) else {
+        let Some((name, managed)) = self.containers.get(container.as_str()) else {
             return Err(Denial::Hidden { by: None });
         };
         let by = self.judge(managed, principal, operation.verb())?;
@@ -184,8 +172,8 @@ impl Policy {
     /// All that this principal may do to this container; nothing where it is hidden.
     #[must_use]
     pub fn granted(&self, principal: &Principal, container: &ContainerName) -> VerbSet {
-        match self.containers.get(container) {
-            Some(managed) => self.holder(principal).granted(managed),
+        match self.containers.get(container.as_str()) {
+            Some((_, managed)) => self.holder(principal).granted(managed),
             None => VerbSet::default(),
         }
     }
@@ -243,7 +231,7 @@ fn under(ceiling: &Ceiling, verb: Verb) -> Result<&Rule, Denial> {
 
 fn worked_out(
     members: BTreeMap<Principal, Membership>,
-    containers: &BTreeMap<ContainerName, Managed>,
+    containers: &Containers,
 ) -> BTreeMap<Principal, (Rule, Arc<Rights>)> {
     let mut known: BTreeMap<Vec<String>, Arc<Rights>> = BTreeMap::new();
     let worked_out = |(principal, Membership { mut roles, rule }): (Principal, Membership)| {

@@ -30,7 +30,7 @@ fn it_manages_five_containers() {
         assert_eq!(granted.iter().collect::<Vec<_>>(), verbs, "{name}");
     }
     assert_eq!(config.policy.visible(&anonymous).count(), 5);
-    let kick = &config.containers[&"ffmpeg-kick".parse().unwrap()];
+    let kick = &config.containers["ffmpeg-kick"];
     assert_eq!(kick.stop_timeout, Some(std::time::Duration::from_secs(10)));
 }
 
@@ -63,7 +63,7 @@ fn what_it_shows_in_comments_is_right() {
     let config = super::read(&spelled_out(&[]), &[]).unwrap();
     let browsers = &config.browsers;
     assert_eq!((browsers.hosts.len(), browsers.origins.len()), (1, 1));
-    let (limits, kick) = (&config.limits, &"ffmpeg-kick".parse().unwrap());
+    let (limits, kick) = (&config.limits, "ffmpeg-kick");
     assert!(limits.per_principal.is_some() && limits.per_address.is_some());
     assert_eq!(config.server.connections_per_address, Some(256));
     let cooldown = Some(std::time::Duration::from_secs(2));
@@ -122,7 +122,7 @@ fn its_examples_are_right_too() {
         )
         .replace("/run/secrets/prometheus-token", secret.to_str().unwrap());
     let config = super::read(&text, &[]).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let kick = &config.containers[&"ffmpeg-kick".parse().unwrap()];
+    let kick = &config.containers["ffmpeg-kick"];
     let probe = &kick.commands[&"probe".parse().unwrap()];
     let values = [("url".to_owned(), "rtmp://a/live".into())].into();
     let run = probe.filled(&values).unwrap();
