@@ -197,7 +197,7 @@ impl Paths {
 
 fn name(raw: &str) {
     let decoded: Vec<u8> = percent_decode_str(raw).collect();
-    match input::name(raw) {
+    match input::name(raw, |_| None) {
         Ok(name) => {
             let name = name.as_str();
             assert_eq!(name.as_bytes(), decoded);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -17,16 +18,23 @@ use crate::server::{Refusal, Request, RequestBody};
 /// The most parameters that a request can have.
 const MAX_PARAMETERS: usize = 16;
 
-/// The container's name in a path, decoded exactly once.
+/// The container's name in a path, decoded exactly once; one that is `known` already is lent.
 ///
 /// # Errors
 ///
 /// Text that cannot be a name is a container that does not exist.
-pub(super) fn name(raw: &str) -> Result<ContainerName, Problem> {
+pub(super) fn name<'known>(
+    raw: &str,
+    known: impl FnOnce(&str) -> Option<&'known ContainerName>,
+) -> Result<Cow<'known, ContainerName>, Problem> {
     let decoded = decoded(raw);
-    decoded
-        .parse()
-        .map_err(|_| Problem::Failed(Failure::NotFound(decoded.into_owned())))
+    if let Some(name) = known(&decoded) {
+        return Ok(Cow::Borrowed(name));
+    }
+    match decoded.parse() {
+        Ok(name) => Ok(Cow::Owned(name)),
+        Err(_) => Err(Problem::Failed(Failure::NotFound(decoded.into_owned()))),
+    }
 }
 
 /// A part of a path as it is meant. What is not UTF-8 becomes a replacement character, which no name has.
@@ -68,7 +76,9 @@ impl Parameters {
     /// What is wrong with either.
     pub(super) async fn read(unread: Unread<'_>) -> Result<Self, Problem> {
         let parameters = Self::parse(unread.request.head.uri.query())?;
-        no_body(&unread.read().await?)?;
+        if !unread.body.is_empty() {
+            no_body(&unread.read().boxed().await?)?;
+        }
         Ok(parameters)
     }
 
@@ -77,7 +87,8 @@ impl Parameters {
     /// Too many parameters, or one that is given twice: which of them would count is anybody's guess.
     pub(super) fn parse(query: Option<&str>) -> Result<Self, Problem> {
         let mut parameters: Vec<(String, String)> = Vec::new();
-        for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        let query = query.unwrap_or_default().as_bytes();
+        for (key, value) in form_urlencoded::parse(query) {
             if parameters.len() == MAX_PARAMETERS {
                 let why = format!("Too many parameters: at most {MAX_PARAMETERS}, and then {key}");
                 return Err(Problem::Input(why));
@@ -208,12 +219,13 @@ mod tests {
     use super::{ContainerName, Parameters, name, named_values, no_body};
 
     fn check_name(raw: &str, expected: Result<&str, &str>) {
-        let parsed = name(raw).map_err(|problem| problem.to_string());
-        let shown = parsed
-            .as_ref()
-            .map(ContainerName::as_str)
-            .map_err(String::as_str);
-        assert_eq!(shown, expected, "{raw}");
+        let known: [ContainerName; 2] = ["muxer", "mux"].map(|name| name.parse().unwrap());
+        for known in [&known[..], &[]] {
+            let lend = |text: &str| known.iter().find(|name| name.as_str() == text);
+            let parsed = name(raw, lend).map_err(|problem| problem.to_string());
+            let shown = parsed.as_ref().map(|name| name.as_str());
+            assert_eq!(shown.map_err(String::as_str), expected, "{raw}");
+        }
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod sse;
 mod stats;
 mod wait;
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -166,13 +167,13 @@ impl Api {
     /// # Errors
     ///
     /// Where it cannot be a name; that goes on record.
-    async fn name(
+    async fn name<'caller>(
         &self,
-        caller: &Caller,
+        caller: &'caller Caller,
         row: &'static Row,
         segments: Segments<'_>,
-    ) -> Result<ContainerName, Problem> {
-        match input::name(segments.name) {
+    ) -> Result<Cow<'caller, ContainerName>, Problem> {
+        match input::name(segments.name, |text| caller.config.policy.name(text)) {
             Ok(name) => Ok(name),
             Err(problem) => {
                 let refused = self.refuse_name(caller, row, segments.name, problem);

@@ -162,14 +162,15 @@ const NO_STORE: &str = "no-store";
 
 /// The headers of an answer that whoever asked may keep, and ask about each time; another caller may see something else.
 ///
-/// Copied whole, with places for what differs, because it takes longer to look up where each of them belongs.
+/// Copied whole, with places for what differs, because it takes longer to look up where each of them belongs. Those places
+/// come first: they are found by going through.
 static KEPT: LazyLock<HeaderMap> = LazyLock::new(|| {
     headers([
+        (ETAG, ""),
+        (X_REQUEST_ID, ""),
         (CONTENT_TYPE, "application/json"),
         (CACHE_CONTROL, "private, no-cache"),
-        (ETAG, ""),
         (VARY, "Authorization"),
-        (X_REQUEST_ID, ""),
     ])
 });
 
@@ -243,10 +244,8 @@ pub(super) fn set_request_id(response: &mut Response, id: HeaderValue) {
 
 fn tagged(headers: &HeaderMap, rendered: &Rendered) -> HeaderMap {
     let mut headers = headers.clone();
-    for (name, value) in &mut headers {
-        if name == ETAG {
-            *value = rendered.tag().clone();
-        }
+    if let Some((_, place)) = headers.iter_mut().find(|(name, _)| *name == ETAG) {
+        *place = rendered.tag().clone();
     }
     headers
 }

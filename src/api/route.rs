@@ -280,9 +280,12 @@ impl Routes {
             Some(row) => {
                 // In the order of the path: a name, and perhaps a command.
                 let mut open = found.params.iter().map(|(_, segment)| segment);
+                let name = open.next().unwrap_or_default();
+                let has_command = row.endpoint == Endpoint::Command;
+                let command = has_command.then(|| open.next()).flatten();
                 let segments = Segments {
-                    name: open.next().unwrap_or_default(),
-                    command: open.next().unwrap_or_default(),
+                    name,
+                    command: command.unwrap_or_default(),
                 };
                 Route::Found(row, segments)
             }

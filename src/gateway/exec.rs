@@ -85,7 +85,7 @@ impl Gateway {
             ..entry::admitted(caller, &permitted)
         };
         let account = self.account(caller, admitted);
-        let receipt = Receipt::admitted(caller, &permitted);
+        let receipt = Receipt::admitted(caller, &permitted).into_owned();
         let (engine, container) = (Arc::clone(&self.engine), name.to_string());
         let (command, permitted) = (asked.command.to_owned(), permitted.into_owned());
         let run = async move {

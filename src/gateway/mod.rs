@@ -220,7 +220,7 @@ impl Gateway {
             }
         };
         let account = self.account(caller, entry::admitted(caller, &permitted));
-        let receipt = Receipt::admitted(caller, &permitted);
+        let receipt = Receipt::admitted(caller, &permitted).into_owned();
         let (engine, permitted) = (Arc::clone(&self.engine), permitted.into_owned());
         let run = async move {
             let entry = match account.open().await {

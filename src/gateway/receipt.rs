@@ -1,5 +1,6 @@
 //! The record of one request: who asked for what, what the law said, what came of it.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
@@ -36,17 +37,17 @@ impl Caller {
 
 /// An admitted request that has not ended yet.
 #[must_use]
-pub(super) struct Receipt {
+pub(super) struct Receipt<'law> {
     request_id: RequestId,
     verb: Verb,
-    container: ContainerName,
+    container: Cow<'law, ContainerName>,
     /// Only where the log tells how long it took.
     admitted_at: Option<Instant>,
 }
 
-impl Receipt {
+impl<'law> Receipt<'law> {
     /// Records that the law said yes; to be called before anything happens.
-    pub(super) fn admitted<T: Operation>(caller: &Caller, permitted: &Permitted<'_, T>) -> Self {
+    pub(super) fn admitted<T: Operation>(caller: &Caller, permitted: &Permitted<'law, T>) -> Self {
         let verb = permitted.operation().verb();
         let (request_id, revision, principal, peer) = caller.told();
         let (container, rule) = (permitted.container(), permitted.by());
@@ -60,8 +61,16 @@ impl Receipt {
         Self {
             request_id,
             verb,
-            container: container.clone(),
+            container: permitted.shared_container(),
             admitted_at: is_told.then(Instant::now),
+        }
+    }
+
+    /// The same, on its own.
+    pub(super) fn into_owned(self) -> Receipt<'static> {
+        Receipt {
+            container: Cow::Owned(self.container.into_owned()),
+            ..self
         }
     }
 
@@ -93,7 +102,10 @@ impl Receipt {
                 }
                 Err(match error {
                     Error::NotFound => Failure::NotFound(container.as_str().to_owned()),
-                    Error::OwnContainer => Failure::Forbidden { verb, container },
+                    Error::OwnContainer => Failure::Forbidden {
+                        verb,
+                        container: container.into_owned(),
+                    },
                     Error::Refused { .. }
                     | Error::Unreachable(_)
                     | Error::Broken(_)
