@@ -2,13 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use foldhash::fast::RandomState;
-
 use super::{Ceiling, ContainerName, FullName, Prefix};
-
-/// Something of managed containers. Their names are the configuration's, and callers only look names up: nobody can choose
-/// some that collide, and so a quick hash will do.
-pub type ByName<T> = HashMap<ContainerName, T, RandomState>;
 
 /// A managed container.
 #[derive(Clone, Debug)]
@@ -25,7 +19,7 @@ pub(super) struct Containers {
     /// In the order of short names.
     all: Vec<(ContainerName, Managed)>,
     /// The place of each: every request looks one up, and shall take no longer where there are many.
-    places: ByName<usize>,
+    places: HashMap<ContainerName, usize>,
 }
 
 impl Containers {

@@ -14,7 +14,6 @@ mod rule;
 mod verb;
 
 pub use decision::{Decision, Denial, Operation, Permitted, Rule};
-pub use managed::ByName;
 pub use pattern::{InvalidPattern, Pattern};
 pub use principal::{InvalidPrincipal, Principal};
 pub use resource::{ContainerName, FullName, InvalidName, Prefix};

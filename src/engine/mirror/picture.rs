@@ -4,9 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use foldhash::fast::RandomState;
+
 use super::Seen;
 use crate::engine::{ContainerId, Look, Rendered};
-use crate::policy::{ByName, ContainerName, FullName, Permitted, Prefix};
+use crate::policy::{ContainerName, FullName, Permitted, Prefix};
+
+/// Something of managed containers. Their names are the configuration's, and callers only look names up: nobody can choose
+/// some that collide, and so a quick hash will do.
+pub(super) type ByName<T> = HashMap<ContainerName, T, RandomState>;
 
 /// Which containers are managed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -158,11 +164,9 @@ mod tests {
     use std::sync::Arc;
     use std::time::Instant;
 
-    use super::{Find, Known, Managed, Picture};
+    use super::{ByName, Find, Known, Managed, Picture};
     use crate::engine::{ContainerId, Look, Moment, Seen, State, Status, View};
-    use crate::policy::{
-        Access, ByName, Ceiling, ContainerName, Policy, Prefix, Principal, Rule, Verb,
-    };
+    use crate::policy::{Access, Ceiling, ContainerName, Policy, Prefix, Principal, Rule, Verb};
 
     /// Of the managed `p-a`, `p-b` and `p-c` the first was seen, and of the second the engine does not tell.
     fn picture(is_current: bool) -> Picture {

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::hint::Subject;
-use super::picture::{Known, Managed, Picture};
+use super::picture::{ByName, Known, Managed, Picture};
 use super::{Notice, Seen};
 use crate::engine::{ContainerId, Moment, View};
-use crate::policy::{ByName, ContainerName};
+use crate::policy::ContainerName;
 
 /// The mirror's state.
 #[derive(Default)]
