@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -76,9 +75,7 @@ impl Parameters {
     /// What is wrong with either.
     pub(super) async fn read(unread: Unread<'_>) -> Result<Self, Problem> {
         let parameters = Self::parse(unread.request.head.uri.query())?;
-        if !unread.body.is_empty() {
-            no_body(&unread.read().boxed().await?)?;
-        }
+        no_body(&unread.read().await?)?;
         Ok(parameters)
     }
 
@@ -87,8 +84,7 @@ impl Parameters {
     /// Too many parameters, or one that is given twice: which of them would count is anybody's guess.
     pub(super) fn parse(query: Option<&str>) -> Result<Self, Problem> {
         let mut parameters: Vec<(String, String)> = Vec::new();
-        let query = query.unwrap_or_default().as_bytes();
-        for (key, value) in form_urlencoded::parse(query) {
+        for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             if parameters.len() == MAX_PARAMETERS {
                 let why = format!("Too many parameters: at most {MAX_PARAMETERS}, and then {key}");
                 return Err(Problem::Input(why));

@@ -120,12 +120,6 @@ impl Request {
 }
 
 impl RequestBody {
-    /// Whether there is none, as with most requests.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
     /// Reads all of it, which may take so long.
     ///
     /// # Errors

@@ -161,15 +161,9 @@ fn the_log_tells_once() {
     stage.record.take_of_mirror();
     pretend.cut_events();
     gateway.wait_for_lines("the mirror is not current: reads go to the engine", 1);
-    let mut tries = 0;
-    until("tried again and again", || {
-        let asked = stage.record.take_of_mirror();
-        tries += asked
-            .iter()
-            .filter(|line| line.contains("/events?"))
-            .count();
-        tries >= 8
-    });
+    stage
+        .record
+        .wait_for_mirror(8, |line| line.contains("/events?"));
     pretend.set_fault(None);
     gateway.wait_for_lines("the mirror is current containers=0", 2);
     let log = gateway.log();

@@ -108,15 +108,9 @@ fn two_looks_in_a_row_that_take_long() {
         is(&stage, "c0", "running") && is(&stage, "c1", "running")
     });
     // After its second listing it looks at nobody by itself for a minute.
-    let mut listings = 0;
-    until("listed twice", || {
-        let asked = stage.record.take_of_mirror();
-        listings += asked
-            .iter()
-            .filter(|line| line.contains("/json?all=1"))
-            .count();
-        listings >= 2
-    });
+    stage
+        .record
+        .wait_for_mirror(2, |line| line.contains("/json?all=1"));
     thread::sleep(Duration::from_millis(300));
     stage.record.take_of_mirror();
     let is_look_at = |line: &str, id: &str| line.contains(&format!("{id}/json?size=false"));

@@ -64,6 +64,16 @@ impl Record {
         });
     }
 
+    /// Waits, at most ten seconds, until the mirror has asked so often since the last time; what it asked is taken.
+    pub(crate) fn wait_for_mirror(&self, count: usize, is_meant: impl Fn(&str) -> bool) {
+        let mut came = 0;
+        until("asked so often", || {
+            let asked = self.take_of_mirror();
+            came += asked.iter().filter(|line| is_meant(line)).count();
+            came >= count
+        });
+    }
+
     /// Of what came since the last time, all that changes something.
     pub(crate) fn take_changes(&self) -> Vec<String> {
         let mut taken = self.take();

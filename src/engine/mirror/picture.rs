@@ -165,7 +165,8 @@ mod tests {
     use std::time::Instant;
 
     use super::{ByName, Find, Known, Managed, Picture};
-    use crate::engine::{ContainerId, Look, Moment, Seen, State, Status, View};
+    use crate::engine::mirror::tests::view;
+    use crate::engine::{ContainerId, Look, Moment, Seen, State};
     use crate::policy::{Access, Ceiling, ContainerName, Policy, Prefix, Principal, Rule, Verb};
 
     /// Of the managed `p-a`, `p-b` and `p-c` the first was seen, and of the second the engine does not tell.
@@ -173,18 +174,12 @@ mod tests {
         let names = ["a", "b", "c"].map(|name| name.parse::<ContainerName>().unwrap());
         let prefix: Prefix = "p-".parse().unwrap();
         let id: ContainerId = "0".repeat(64).parse().unwrap();
-        let view = View {
-            status: Status::new("a", State::Running),
-            health: None,
-            image: None,
-            created_at: None,
-            started_at: None,
-            finished_at: None,
-            exit_code: None,
-            oom_killed: false,
-            restart_count: 0,
-        };
-        let seen = Arc::new(Seen::new(id, names[0].clone(), view, Moment::now()));
+        let seen = Arc::new(Seen::new(
+            id,
+            names[0].clone(),
+            view("a", State::Running),
+            Moment::now(),
+        ));
         let known = [(names[0].clone(), Some(seen)), (names[1].clone(), None)];
         let known = known.map(|(name, seen)| {
             let looked_at = Instant::now();

@@ -89,7 +89,7 @@ fn short(name: &str) -> ContainerName {
     name.parse().unwrap()
 }
 
-fn view(name: &str, state: State) -> View {
+pub(super) fn view(name: &str, state: State) -> View {
     View {
         status: Status::new(name, state),
         health: None,
