@@ -20,7 +20,7 @@ impl Api {
         name: &ContainerName,
         unread: Unread<'_>,
     ) -> Result<Response, Problem> {
-        let condition = Condition::of(&unread.request.head.headers);
+        let headers = &unread.request.head.headers;
         let mut parameters = Parameters::read(unread).await?;
         let timeout = || {
             let settings = caller.config.containers.get(name);
@@ -29,15 +29,15 @@ impl Api {
         let (change, done) = match action {
             Action::Status => {
                 parameters.finish()?;
-                let answer = |seen: &Seen| condition.answer(&seen.status);
-                let view = self.gateway.view(caller, name, condition.freshness, answer);
-                return Ok(view.await?);
+                let step = self.begin_status(caller, name, headers);
+                return self.end(step).boxed().await;
             }
             Action::View => {
                 parameters.finish()?;
+                let freshness = Condition::of(headers).freshness;
                 let answer = |seen: &Seen| view(caller, name, &seen.view);
-                let view = self.gateway.view(caller, name, condition.freshness, answer);
-                return Ok(view.await?);
+                let view = self.gateway.view(caller, name, freshness, answer);
+                return Ok(view.boxed().await?);
             }
             Action::Start => (Change::Start, "started"),
             Action::Stop => (Change::Stop { timeout: timeout() }, "stopped"),

@@ -1,7 +1,6 @@
 //! The door: what is checked of a request before anybody looks at what it asks for, from the outside in.
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use std::time::Duration;
 
 use super::cors::Cors;
 use super::identify::{Who, identify};
@@ -24,6 +23,45 @@ pub(super) enum Entry<'path> {
     Answered(Response),
 }
 
+/// A request that is not let in.
+pub(super) struct TurnedAway {
+    problem: Problem,
+    /// What goes on record, and why it is refused; nothing where the refusal is not about who asks.
+    record: Option<Box<(Door, String)>>,
+    /// How long it is held.
+    hold: Option<Duration>,
+}
+
+impl<P: Into<Problem>> From<P> for TurnedAway {
+    fn from(problem: P) -> Self {
+        Self {
+            problem: problem.into(),
+            record: None,
+            hold: None,
+        }
+    }
+}
+
+impl TurnedAway {
+    /// One whose refusal goes on record.
+    fn refused(door: Door, problem: Problem) -> Self {
+        let why = problem.to_string();
+        Self {
+            record: Some(Box::new((door, why))),
+            ..problem.into()
+        }
+    }
+
+    /// One of somebody who fails to say who asks; why, the answer does not tell.
+    fn unknown(door: Door, why: String, hold: Option<Duration>) -> Self {
+        Self {
+            record: Some(Box::new((door, why))),
+            hold,
+            ..Problem::Unauthorized.into()
+        }
+    }
+}
+
 /// What is known of a request that is let in.
 pub(super) struct Admitted<'path> {
     /// Who asks.
@@ -34,47 +72,68 @@ pub(super) struct Admitted<'path> {
     pub(super) segments: Segments<'path>,
 }
 
+impl Admitted<'_> {
+    /// The same, on its own.
+    pub(super) fn into_owned(self) -> Admitted<'static> {
+        Admitted {
+            segments: self.segments.into_owned(),
+            ..self
+        }
+    }
+}
+
 impl Api {
-    /// Lets a request in under this snapshot of the configuration. A refusal that is about who asks goes on record; those
-    /// of rates do not, or whoever sends too much would fill the disk.
+    /// Lets a request in under this snapshot of the configuration. A refusal that is about who asks is to go on record;
+    /// those of rates are not, or whoever sends too much would fill the disk.
     ///
     /// # Errors
     ///
-    /// Why it is not let in.
-    pub(super) async fn enter<'request>(
+    /// Why it is not let in, for [`Api::turn_away`].
+    pub(super) fn enter<'request>(
         &self,
         request: &Request,
         route: Route<'request>,
         config: Snapshot,
         cors: &Cors,
-    ) -> Result<Entry<'request>, Problem> {
+    ) -> Result<Entry<'request>, TurnedAway> {
         request.check_head()?;
-        let route = &route;
         let (method, headers) = (&request.head.method, &request.head.headers);
-        limits::check_address(&self.limits, &request.peer, route)?;
+        limits::check_address(&self.limits, &request.peer, &route)?;
         if !cors.is_listed()
             && let Err(problem) = site::check(method, headers, request.asks_for_websocket)
         {
-            let (door, why) = (door(request, &config, route, None), problem.to_string());
-            return Err(self.refuse(door, problem, why).await);
+            let door = door(request, &config, asked_by(&route), None);
+            return Err(TurnedAway::refused(door, problem));
         }
         let (row, segments) = match route {
-            Route::Found(row, segments) => (*row, *segments),
+            Route::Found(row, segments) => (row, segments),
             Route::OtherMethod(allow) => {
-                let preflight = cors.preflight(method, headers, allow);
+                let preflight = cors.preflight(method, headers, &allow);
                 let answered = preflight.map(Entry::Answered);
-                return answered.ok_or_else(|| Problem::OtherMethod(allow.clone()));
+                return answered.ok_or_else(|| Problem::OtherMethod(allow).into());
             }
-            Route::Unknown => return Err(Problem::NoSuchPath),
+            Route::Unknown => return Err(Problem::NoSuchPath.into()),
         };
-        let principal = self.principal(request, route, row.needs, &config).await?;
+        let asked = || asked(row, &segments.name);
+        let principal = match identify(request, &config.policy, &config.register) {
+            Who::Known(principal) => principal,
+            Who::Unknown if row.needs == Need::Nothing => Principal::anonymous(),
+            Who::Unknown => {
+                let door = door(request, &config, asked(), None);
+                return Err(TurnedAway::unknown(door, "no credentials".to_owned(), None));
+            }
+            Who::Rejected(rejection) => {
+                let hold = self.failures.count(request.peer.address.counted_as());
+                let door = door(request, &config, asked(), None);
+                return Err(TurnedAway::unknown(door, rejection.to_string(), hold));
+            }
+        };
         if row.endpoint != Endpoint::Health
             && principal.is_anonymous()
             && let Err(problem) = site::check_host(&request.head, &config.browsers.hosts)
         {
-            let door = door(request, &config, route, Some(principal));
-            let why = problem.to_string();
-            return Err(self.refuse(door, problem, why).await);
+            let door = door(request, &config, asked(), Some(principal));
+            return Err(TurnedAway::refused(door, problem));
         }
         let caller = Caller {
             request_id: request.id,
@@ -84,10 +143,6 @@ impl Api {
             status_of: problem::status_of,
         };
         limits::check_principal(&self.limits, &caller, row.needs)?;
-        match row.needs {
-            Need::Facility(facility) => self.gateway.admit(&caller, facility).boxed().await?,
-            Need::Nothing | Need::Principal | Need::Verb(_) => {}
-        }
         Ok(Entry::In(Admitted {
             caller,
             row,
@@ -95,34 +150,22 @@ impl Api {
         }))
     }
 
-    /// Who asks; whoever fails to say it is slowed.
-    async fn principal(
-        &self,
-        request: &Request,
-        route: &Route<'_>,
-        needs: Need,
-        config: &Config,
-    ) -> Result<Principal, Problem> {
-        let (why, hold) = match identify(request, &config.policy, &config.register) {
-            Who::Known(principal) => return Ok(principal),
-            Who::Unknown if needs == Need::Nothing => return Ok(Principal::anonymous()),
-            Who::Unknown => ("no credentials".to_owned(), None),
-            Who::Rejected(rejection) => {
-                let hold = self.failures.count(request.peer.address.counted_as());
-                (rejection.to_string(), hold)
-            }
-        };
-        // On record before it is held: whoever hangs up meanwhile takes the rest of this with it.
-        let door = door(request, config, route, None);
-        let refused = self.refuse(door, Problem::Unauthorized, why);
-        let turned_away = async move {
-            let problem = refused.await;
-            if let Some(hold) = hold {
-                tokio::time::sleep(hold).await;
-            }
-            problem
-        };
-        Err(turned_away.boxed().await)
+    /// Records that a request is not let in, where that goes on record, and then holds it for as long as it is to be held:
+    /// whoever hangs up meanwhile takes the rest of this with it.
+    pub(super) async fn turn_away(&self, turned_away: TurnedAway) -> Problem {
+        let TurnedAway {
+            problem,
+            record,
+            hold,
+        } = turned_away;
+        if let Some(record) = record {
+            let (door, why) = *record;
+            self.record(&door, &why, &problem).await;
+        }
+        if let Some(hold) = hold {
+            tokio::time::sleep(hold).await;
+        }
+        problem
     }
 
     /// Records that somebody asked for what cannot be the name of a container, as for one that is not there.
@@ -142,19 +185,13 @@ impl Api {
             verb,
             container,
         };
-        let why = "no name of a container".to_owned();
-        self.refuse(door, problem, why).await
+        self.record(&door, "no name of a container", &problem).await;
+        problem
     }
 
-    /// Records a refusal and why, and gives it back. In a box, because it is rare: each request is given room for all
-    /// that is not.
-    fn refuse(&self, door: Door, problem: Problem, why: String) -> BoxFuture<'_, Problem> {
-        let refused = async move {
-            let status = problem.status().as_u16();
-            self.gateway.refused_at_the_door(&door, &why, status).await;
-            problem
-        };
-        refused.boxed()
+    async fn record(&self, door: &Door, why: &str, problem: &Problem) {
+        let status = problem.status().as_u16();
+        self.gateway.refused_at_the_door(door, why, status).await;
     }
 }
 
@@ -162,13 +199,9 @@ impl Api {
 fn door(
     request: &Request,
     config: &Config,
-    route: &Route<'_>,
+    (verb, container): Asked,
     principal: Option<Principal>,
 ) -> Door {
-    let (verb, container) = match route {
-        Route::Found(row, segments) => asked(row, segments.name),
-        Route::OtherMethod(_) | Route::Unknown => (None, None),
-    };
     Door {
         request_id: request.id,
         revision: config.revision.clone(),
@@ -179,8 +212,18 @@ fn door(
     }
 }
 
+/// What is asked, and of which container, as far as that goes on record.
+type Asked = (Option<Verb>, Option<String>);
+
+fn asked_by(route: &Route<'_>) -> Asked {
+    match route {
+        Route::Found(row, segments) => asked(row, &segments.name),
+        Route::OtherMethod(_) | Route::Unknown => (None, None),
+    }
+}
+
 /// What a row and the name in its path ask for.
-fn asked(row: &Row, raw: &str) -> (Option<Verb>, Option<String>) {
+fn asked(row: &Row, raw: &str) -> Asked {
     match row.needs {
         Need::Verb(verb) => (
             Some(verb),

@@ -179,7 +179,10 @@ impl Paths {
                 method.as_str()
             };
             assert_eq!(row.method, asked);
-            let open = [("{name}", segments.name), ("{command}", segments.command)];
+            let open = [
+                ("{name}", &*segments.name),
+                ("{command}", &*segments.command),
+            ];
             for (key, segment) in open {
                 assert_eq!(row.path.contains(key), !segment.is_empty());
                 assert!(!segment.contains('/'));
@@ -190,7 +193,7 @@ impl Paths {
                 segment.map_or(part, |(_, segment)| segment)
             });
             assert!(filled.eq(text.split('/')), "{}", row.path);
-            name(segments.name);
+            name(&segments.name);
         }
     }
 }

@@ -26,6 +26,7 @@ mod site;
 mod socket;
 mod sse;
 mod stats;
+mod step;
 mod wait;
 
 use std::borrow::Cow;
@@ -40,7 +41,6 @@ use hyper::header::{HeaderName, HeaderValue};
 pub use openapi::openapi;
 pub use route::{Action, Endpoint, Need, ROWS, Row};
 
-use condition::Condition;
 use cors::Cors;
 use door::{Admitted, Entry};
 use input::Unread;
@@ -48,12 +48,13 @@ use media::accepts;
 use problem::{Form, Problem};
 use reply::{NOT_CURRENT, Ready, Response, Whoami};
 use route::{Routes, Segments};
+use step::{Next, Step};
 
 use crate::gateway::{Caller, Gateway};
 use crate::limits::{Failures, Limits};
-use crate::metrics::{Format, Metrics, Now};
+use crate::metrics::{Counted, Format, Metrics, Now};
 use crate::policy::{ContainerName, Verb, VerbSet};
-use crate::server::{Connections, Handler, Request, RequestBody};
+use crate::server::{Answer, Connections, Handler, Request, RequestBody};
 
 /// By which every answer says what its request is called in the log.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -94,8 +95,14 @@ impl Api {
     }
 
     async fn run(&self, admitted: &Admitted<'_>, unread: Unread<'_>) -> Result<Response, Problem> {
-        let (row, segments) = (admitted.row, admitted.segments);
-        let caller = &admitted.caller;
+        let Admitted {
+            caller,
+            row,
+            segments,
+        } = admitted;
+        if let Need::Facility(facility) = row.needs {
+            self.gateway.admit(caller, facility).await?;
+        }
         match row.endpoint {
             Endpoint::Health => {
                 input::nothing(unread).await?;
@@ -115,22 +122,15 @@ impl Api {
                 Ok(whoami(caller))
             }
             Endpoint::Metrics => {
-                let format =
-                    if accepts(&unread.request.head.headers, "application/openmetrics-text") {
-                        Format::OpenMetrics
-                    } else {
-                        Format::Prometheus
-                    };
+                let request = unread.request;
                 input::nothing(unread).await?;
-                Ok(self.scrape(caller, format))
+                Ok(self.scrape(caller, request))
             }
             Endpoint::Containers => {
-                let condition = Condition::of(&unread.request.head.headers);
+                let request = unread.request;
                 input::nothing(unread).await?;
-                let list = self
-                    .gateway
-                    .list(caller, condition.freshness, reply::containers);
-                Ok(condition.answer(&list.boxed().await?))
+                let step = self.begin_list(caller, &request.head.headers);
+                self.end(step).boxed().await
             }
             Endpoint::Stats => {
                 let name = self.name(caller, row, segments).await?;
@@ -143,13 +143,12 @@ impl Api {
             }
             Endpoint::Command => {
                 let name = self.name(caller, row, segments).await?;
-                let command = input::decoded(segments.command);
+                let command = input::decoded(&segments.command);
                 let values = input::values(unread).await?;
                 self.execute(caller, &name, &command, &values).boxed().await
             }
             Endpoint::Batch(verb) => self.batch(caller.clone(), verb, unread).boxed().await,
-            // The rarer ones in boxes, here and below: each request is given room for the largest of the others. And not in
-            // `Box::pin`, which would make them a part of this function: what all requests pass through has to be small.
+            // The rarer ones in boxes, here and below: whoever waits is given room for the largest of the others.
             Endpoint::Events => self.events(caller, unread).boxed().await,
             Endpoint::Logs => {
                 let name = self.name(caller, row, segments).await?;
@@ -162,6 +161,25 @@ impl Api {
         }
     }
 
+    /// Puts into an answer what every answer has, and counts it.
+    fn finish(
+        &self,
+        unfinished: Unfinished<'_>,
+        request: &Request,
+        answered: Result<Response, Problem>,
+    ) -> Response {
+        let headers = &request.head.headers;
+        let mut response =
+            answered.unwrap_or_else(|problem| problem.render(Form::asked_by(headers)));
+        unfinished.cors.mark(&mut response);
+        if let Ok(id) = HeaderValue::from_bytes(&request.id.digits()) {
+            reply::set_request_id(&mut response, id);
+        }
+        let (status, took) = (response.status().as_u16(), unfinished.begun.elapsed());
+        self.metrics.request(&unfinished.counted, status, took);
+        response
+    }
+
     /// The container that a path names.
     ///
     /// # Errors
@@ -171,12 +189,12 @@ impl Api {
         &self,
         caller: &'caller Caller,
         row: &'static Row,
-        segments: Segments<'_>,
+        segments: &Segments<'_>,
     ) -> Result<Cow<'caller, ContainerName>, Problem> {
-        match input::name(segments.name, |text| caller.config.policy.name(text)) {
+        match input::name(&segments.name, |text| caller.config.policy.name(text)) {
             Ok(name) => Ok(name),
             Err(problem) => {
-                let refused = self.refuse_name(caller, row, segments.name, problem);
+                let refused = self.refuse_name(caller, row, &segments.name, problem);
                 Err(refused.boxed().await)
             }
         }
@@ -196,7 +214,12 @@ impl Api {
         reply::json(status, &ready)
     }
 
-    fn scrape(&self, caller: &Caller, format: Format) -> Response {
+    fn scrape(&self, caller: &Caller, request: &Request) -> Response {
+        let format = if accepts(&request.head.headers, "application/openmetrics-text") {
+            Format::OpenMetrics
+        } else {
+            Format::Prometheus
+        };
         let now = Now {
             connections: self.connections.open(),
             mirror_current: self.gateway.mirror().is_current(),
@@ -209,32 +232,43 @@ impl Api {
 }
 
 impl Handler for Api {
-    async fn answer(&self, request: Box<Request>, body: RequestBody) -> Response {
+    fn answer(&self, request: Request, body: RequestBody) -> Answer<'_> {
         let begun = Instant::now();
         let head = &request.head;
         let (counted, route) = self.routes.find(&head.method, head.uri.path());
         let config = self.gateway.snapshot();
         let cors = Cors::of(&head.headers, &config.browsers);
-        let entered = self.enter(&request, route, config, &cors).await;
-        let answered = match entered {
-            // Where it is, because each request is given room for all the places to which it is moved.
-            Ok(Entry::In(ref admitted)) => {
-                let request = &request;
-                self.run(admitted, Unread { request, body }).await
-            }
-            Ok(Entry::Answered(response)) => Ok(response),
-            Err(problem) => Err(problem),
+        let step = match self.enter(&request, route, config, &cors) {
+            Ok(Entry::In(admitted)) => self.begin(admitted, &request, &body),
+            Ok(Entry::Answered(response)) => Step::Break(Ok(response)),
+            Err(turned_away) => Step::Continue(Next::TurnAway(turned_away)),
         };
-        let mut response =
-            answered.unwrap_or_else(|problem| problem.render(Form::asked_by(&head.headers)));
-        cors.mark(&mut response);
-        if let Ok(id) = HeaderValue::from_bytes(&request.id.digits()) {
-            reply::set_request_id(&mut response, id);
+        let unfinished = Unfinished {
+            begun,
+            counted,
+            cors,
+        };
+        match step {
+            Step::Break(answered) => Answer::Ready(self.finish(unfinished, &request, answered)),
+            Step::Continue(next) => {
+                let coming = async move {
+                    let answered = self.go_on(next, &request, body).await;
+                    self.finish(unfinished, &request, answered)
+                };
+                Answer::Pending(coming.boxed())
+            }
         }
-        let status = response.status().as_u16();
-        self.metrics.request(&counted, status, begun.elapsed());
-        response
     }
+}
+
+/// What is known of an answer before it is there.
+struct Unfinished<'api> {
+    /// When the request came.
+    begun: Instant,
+    /// As what it is counted.
+    counted: Counted<'api>,
+    /// What a page may do with it.
+    cors: Cors,
 }
 
 fn whoami(caller: &Caller) -> Response {
@@ -253,26 +287,4 @@ fn whoami(caller: &Caller) -> Response {
 
 fn words(verbs: VerbSet) -> Vec<&'static str> {
     verbs.iter().map(Verb::as_str).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Api;
-    use crate::server::{Handler, Request, RequestBody};
-
-    /// The size of what a handler's function gives.
-    const fn size_of_answer<'api, F, A>(_: &F) -> usize
-    where
-        F: Fn(&'api Api, Box<Request>, RequestBody) -> A,
-    {
-        size_of::<A>()
-    }
-
-    /// Each request is given room for its answer until that is there. With the 88 bytes that its connection adds, more than
-    /// 1,032 would take the allocator (of glibc) the long way.
-    #[test]
-    fn an_answer_that_is_awaited_is_small() {
-        let size = size_of_answer(&<Api as Handler>::answer);
-        assert!(size <= 944, "{size}");
-    }
 }

@@ -1,5 +1,7 @@
 //! The one table of what can be asked for, and the look-up in it.
 
+use std::borrow::Cow;
+
 use hyper::Method;
 use matchit::{InsertError, Router};
 
@@ -219,12 +221,22 @@ struct Known {
 }
 
 /// What a path says where its row leaves it open, still encoded; empty where it leaves nothing open.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Segments<'path> {
     /// Which container.
-    pub(super) name: &'path str,
+    pub(super) name: Cow<'path, str>,
     /// Which of its commands.
-    pub(super) command: &'path str,
+    pub(super) command: Cow<'path, str>,
+}
+
+impl Segments<'_> {
+    /// The same, on its own.
+    pub(super) fn into_owned(self) -> Segments<'static> {
+        Segments {
+            name: Cow::Owned(self.name.into_owned()),
+            command: Cow::Owned(self.command.into_owned()),
+        }
+    }
 }
 
 /// What a method and a path lead to.
@@ -284,8 +296,8 @@ impl Routes {
                 let has_command = row.endpoint == Endpoint::Command;
                 let command = has_command.then(|| open.next()).flatten();
                 let segments = Segments {
-                    name,
-                    command: command.unwrap_or_default(),
+                    name: Cow::Borrowed(name),
+                    command: Cow::Borrowed(command.unwrap_or_default()),
                 };
                 Route::Found(row, segments)
             }

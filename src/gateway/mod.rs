@@ -13,6 +13,7 @@ mod shown;
 mod snapshot;
 mod stats;
 mod turn;
+mod view;
 mod wait;
 
 use std::sync::Arc;
@@ -29,8 +30,9 @@ pub use exec::{Asked, Executed};
 pub use failure::{Failure, TookTooLong};
 pub use lease::{Credentials, Ended, Standing};
 pub use receipt::Caller;
-pub use shown::WriteList;
+pub use shown::{Unlisted, WriteList};
 pub use snapshot::Snapshot;
+pub use view::Unseen;
 pub use wait::{Missed, Patience, Unreached, Until};
 
 use batch::Batches;
@@ -43,7 +45,7 @@ use turn::Turns;
 
 use crate::audit::{Event, Record, Trail};
 use crate::config::Config;
-use crate::engine::{Change, Engine, Error, Freshness, Look, Managed, Mirror, Outcome, Seen};
+use crate::engine::{Change, Engine, Error, Managed, Mirror, Outcome};
 use crate::metrics::Metrics;
 use crate::policy::{ContainerName, Decision, Denial, Facility, Operation, Permitted, Verb};
 
@@ -160,36 +162,6 @@ impl Gateway {
                 Err(failure)
             }
         }
-    }
-
-    /// What `read` makes of what there is to see of one container: from memory where that is current and will do, and
-    /// where it is there.
-    ///
-    /// # Errors
-    ///
-    /// A denial, or the engine's.
-    pub async fn view<T>(
-        &self,
-        caller: &Caller,
-        name: &ContainerName,
-        freshness: Freshness,
-        read: impl Fn(&Seen) -> T,
-    ) -> Result<T, Failure> {
-        let permitted = match self.judge(caller, Look, name) {
-            Ok(permitted) => permitted,
-            Err(denial) => {
-                let asked = (Look.verb(), None);
-                return Err(self.deny(caller, name, asked, denial).boxed().await);
-            }
-        };
-        let receipt = Receipt::admitted(caller, &permitted);
-        if freshness == Freshness::Mirrored
-            && let Some(answer) = self.engine.remembered(&permitted, &read)
-        {
-            return receipt.close(answer);
-        }
-        let seen = self.engine.view(permitted.into_owned()).boxed().await;
-        receipt.close(seen.map(|seen| read(&seen)))
     }
 
     /// Changes a container's state, in its turn. Once admitted it runs to its end, also when nobody waits for the answer

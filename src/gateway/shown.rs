@@ -22,6 +22,10 @@ struct Table {
     by_principal: RwLock<HashMap<Principal, Arc<Visible>>>,
 }
 
+/// A listing for which the engine has to be asked.
+#[must_use]
+pub struct Unlisted(Arc<Visible>);
+
 /// What one caller may look at, or several that may look at the same.
 struct Visible {
     permitted: Vec<Permitted<'static, Look>>,
@@ -132,17 +136,17 @@ impl Visible {
 
 impl Gateway {
     /// The status of every container that the caller may look at and that exists, by name, as `write` writes it: from
-    /// memory where that is current and will do.
+    /// memory where that is current and will do, without waiting.
     ///
     /// # Errors
     ///
-    /// The engine's.
-    pub async fn list(
+    /// Where that is not the end of it: what there is to do, which is for [`Gateway::list_further`].
+    pub fn list_at_once(
         &self,
         caller: &Caller,
         freshness: Freshness,
         write: WriteList,
-    ) -> Result<Rendered, Failure> {
+    ) -> Result<Rendered, Unlisted> {
         let visible = self.shown.to(caller);
         // However many containers there are, it is one question.
         self.metrics.decided(&caller.principal, Look.verb(), None);
@@ -152,6 +156,20 @@ impl Gateway {
         {
             return Ok(list);
         }
+        Err(Unlisted(visible))
+    }
+
+    /// The rest of a listing that did not end at once.
+    ///
+    /// # Errors
+    ///
+    /// The engine's.
+    pub async fn list_further(
+        &self,
+        caller: &Caller,
+        Unlisted(visible): Unlisted,
+        write: WriteList,
+    ) -> Result<Rendered, Failure> {
         let prefix = caller.config.policy.prefix();
         let listed = self.engine.list(prefix, &visible.permitted).await;
         Ok(write(&listed.map_err(Failure::Engine)?))

@@ -21,10 +21,10 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::body::{Handover, Kind};
-use super::patient::{Patient, Progress};
+use super::patient::{Answering, Patient, Progress};
 use super::quiet::Quiet;
 use super::request::{MAX_HEAD_BYTES, Refusal};
-use super::{Body, Handler, Peer, Request, RequestBody, RequestId, Settings, Upgraded, whole};
+use super::{Answer, Body, Handler, Peer, Request, RequestId, Settings, Upgraded, whole};
 
 /// How much of a head is read: above [`MAX_HEAD_BYTES`], so that one which is a little too large gets an answer that
 /// says so. hyper answers a larger one, and one of more than 100 headers, with 431 and no body.
@@ -49,13 +49,17 @@ pub(super) async fn serve(
     let handover = Mutex::new(None);
     let stream = Patient::new(stream, settings.body_timeout, progress.clone());
     let service = service_fn(|request| {
-        let request = Request::new(request, peer.clone(), settings.body_timeout);
-        let mut answering = Box::pin(answer(request, handler, (&progress, &handover)));
-        // Most answers are there at once. The head of their request is a part of hyper's buffer: gone before hyper reads
-        // on, it leaves its room, and there need not be another buffer. The others are asked again by hyper.
-        match answering.as_mut().now_or_never() {
-            Some(answer) => Either::Left(ready(answer)),
-            None => Either::Right(answering),
+        let (request, body) = Request::new(request, peer.clone(), settings.body_timeout);
+        let exchange = Exchange::begin(&request, &progress, &handover);
+        match handler.answer(request, body) {
+            Answer::Ready(mut response) => {
+                exchange.end(&mut response);
+                Either::Left(ready(Ok::<_, Infallible>(response)))
+            }
+            Answer::Pending(coming) => Either::Right(coming.map(|mut response| {
+                exchange.end(&mut response);
+                Ok(response)
+            })),
         }
     });
     let mut connection = Builder::new()
@@ -133,36 +137,55 @@ impl Ended {
     }
 }
 
-async fn answer(
-    (request, body): (Box<Request>, RequestBody),
-    handler: &impl Handler,
-    (progress, next): (&Progress, &Mutex<Option<Handover>>),
-) -> Result<Response<Body>, Infallible> {
-    // SECURITY: hyper lets a chunked body beside a Content-Length through. A proxy before us may go by the length and
-    // take the rest of the body for the next request; on such a connection there is none.
-    let is_chunked = request.is_chunked;
-    // SECURITY: whoever asks for this may have sent what it would say then. Where the answer is no, that must not be
-    // taken for a request.
-    let is_early = request.asks_for_websocket;
-    let answering = progress.answer();
-    let mut response = handler.answer(request, body).await;
-    let is_last = is_chunked || is_early && response.status() != StatusCode::SWITCHING_PROTOCOLS;
-    progress.set_streaming(!matches!(response.body().0, Kind::Whole(_)));
-    match &mut response.body_mut().0 {
-        Kind::Whole(_) => {}
-        Kind::Stream(_, lasting) => *lasting = Some(answering.into_owned()),
-        kind @ Kind::Handover(_) => {
-            if let Kind::Handover(run) = std::mem::replace(kind, whole("").0) {
-                *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
-            }
+/// One request and its answer, from the one to the other.
+struct Exchange<'connection> {
+    is_chunked: bool,
+    asks_for_websocket: bool,
+    progress: &'connection Progress,
+    handover: &'connection Mutex<Option<Handover>>,
+    answering: Answering<'connection>,
+}
+
+impl<'connection> Exchange<'connection> {
+    fn begin(
+        request: &Request,
+        progress: &'connection Progress,
+        handover: &'connection Mutex<Option<Handover>>,
+    ) -> Self {
+        Self {
+            is_chunked: request.is_chunked,
+            asks_for_websocket: request.asks_for_websocket,
+            progress,
+            handover,
+            answering: progress.answer(),
         }
     }
-    if is_last {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+
+    /// Notes what the answer means for the connection, and says so in it.
+    fn end(self, response: &mut Response<Body>) {
+        // SECURITY: whoever asks for this may have sent what it would say then. Where the answer is no, that must not be
+        // taken for a request.
+        let is_early =
+            self.asks_for_websocket && response.status() != StatusCode::SWITCHING_PROTOCOLS;
+        self.progress
+            .set_streaming(!matches!(response.body().0, Kind::Whole(_)));
+        match &mut response.body_mut().0 {
+            Kind::Whole(_) => {}
+            Kind::Stream(_, lasting) => *lasting = Some(self.answering.into_owned()),
+            kind @ Kind::Handover(_) => {
+                if let Kind::Handover(run) = std::mem::replace(kind, whole("").0) {
+                    *self.handover.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+                }
+            }
+        }
+        // SECURITY: hyper lets a chunked body beside a Content-Length through. A proxy before us may go by the length and
+        // take the rest of the body for the next request; on such a connection there is none.
+        if self.is_chunked || is_early {
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
     }
-    Ok(response)
 }
 
 /// The answer where hyper gives none, because the head does not come or is no HTTP; `error` is one of our own texts.

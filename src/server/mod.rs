@@ -19,6 +19,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use hyper::Response;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -43,28 +45,29 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often at most the log says that all connections are taken.
 const FULL_NOTICE: Duration = Duration::from_secs(10);
 
+/// An answer, or the wait for it.
+pub enum Answer<'handler> {
+    /// It is there at once. Where nothing has to be waited for, this takes the least: no future, and no further buffer
+    /// of the connection, because the head of the request, which is a part of the one there is, is gone by then.
+    Ready(Response<Body>),
+    /// It comes later. It may borrow from who gives it: a count of who does would be written by every request, on all
+    /// threads.
+    Pending(BoxFuture<'handler, Response<Body>>),
+}
+
 /// Who answers requests. An async function of a request and its body is one too.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one request. The answer may borrow from who gives it: a count of who does would be written by every
-    /// request, on all threads.
-    fn answer(
-        &self,
-        request: Box<Request>,
-        body: RequestBody,
-    ) -> impl Future<Output = Response<Body>> + Send;
+    /// Answers one request.
+    fn answer(&self, request: Request, body: RequestBody) -> Answer<'_>;
 }
 
 impl<H, F> Handler for H
 where
-    H: Fn(Box<Request>, RequestBody) -> F + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send,
+    H: Fn(Request, RequestBody) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
 {
-    fn answer(
-        &self,
-        request: Box<Request>,
-        body: RequestBody,
-    ) -> impl Future<Output = Response<Body>> + Send {
-        self(request, body)
+    fn answer(&self, request: Request, body: RequestBody) -> Answer<'_> {
+        Answer::Pending(self(request, body).boxed())
     }
 }
 

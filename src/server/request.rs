@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::{HOST, TRANSFER_ENCODING, UPGRADE};
@@ -78,11 +77,10 @@ impl Request {
         request: HttpRequest<Incoming>,
         peer: Peer,
         body_timeout: Duration,
-    ) -> (Box<Self>, RequestBody) {
+    ) -> (Self, RequestBody) {
         let (head, body) = request.into_parts();
         let target = head.uri.path_and_query();
-        // In a box, because on its way it is moved often.
-        let mut request = Box::new(Self {
+        let mut request = Self {
             id: RequestId::next(),
             peer,
             asks_for_websocket: false,
@@ -91,7 +89,7 @@ impl Request {
             length: target.map_or(0, |target| target.as_str().len()),
             hosts: 0,
             head,
-        });
+        };
         for (name, value) in &request.head.headers {
             // Four for `: ` and the line's end.
             request.length += name.as_str().len() + value.len() + 4;
@@ -120,33 +118,34 @@ impl Request {
 }
 
 impl RequestBody {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
     /// Reads all of it, which may take so long.
     ///
     /// # Errors
     ///
     /// When it is too large, too slow, or breaks off.
     pub async fn read(self, timeout: Duration) -> Result<Bytes, Refusal> {
-        let Self(body) = self;
-        if body.is_end_stream() {
+        if self.is_absent() {
             return Ok(Bytes::new());
         }
-        // In a box, because most have none: each request is given room for all that is not.
-        read(body, timeout).boxed().await
-    }
-}
-
-async fn read(body: Incoming, timeout: Duration) -> Result<Bytes, Refusal> {
-    // What the client announces is refused before it is sent.
-    let limit = u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX);
-    if body.size_hint().lower() > limit {
-        return Err(Refusal::BodyTooLarge);
-    }
-    let body = Limited::new(body, MAX_BODY_BYTES).collect();
-    match tokio::time::timeout(timeout, body).await {
-        Err(_) => Err(Refusal::TooSlow(timeout)),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
-        Ok(Err(_)) => Err(Refusal::Malformed("the body breaks off or is badly framed")),
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+        let Self(body) = self;
+        // What the client announces is refused before it is sent.
+        let limit = u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX);
+        if body.size_hint().lower() > limit {
+            return Err(Refusal::BodyTooLarge);
+        }
+        let body = Limited::new(body, MAX_BODY_BYTES).collect();
+        match tokio::time::timeout(timeout, body).await {
+            Err(_) => Err(Refusal::TooSlow(timeout)),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
+            Ok(Err(_)) => Err(Refusal::Malformed("the body breaks off or is badly framed")),
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+        }
     }
 }
 

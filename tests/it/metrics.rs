@@ -236,11 +236,23 @@ fn decisions_are_counted_by_principal_verb_and_answer() {
         ] {
             http::ask(stage.address, method, path);
         }
+        // Whatever way it takes to an answer, it is one question: from the engine, and with more to be read than a path.
+        let fresh = "Cache-Control: no-cache\r\n";
+        for (headers, path) in [
+            (fresh, "/containers"),
+            (fresh, "/container/named/status"),
+            ("", "/containers?"),
+            ("", "/container/named/status?"),
+            ("", "/container/n%61med/status"),
+        ] {
+            let answer = http::ask_with(stage.address, "GET", path, headers, "");
+            assert_eq!(answer.status, 200, "{path}");
+        }
         let expected = [
             r#"{principal="anonymous",verb="restart",decision="allow"} 1"#,
             r#"{principal="anonymous",verb="start",decision="hidden"} 1"#,
             r#"{principal="anonymous",verb="start",decision="not_granted"} 1"#,
-            r#"{principal="anonymous",verb="status",decision="allow"} 4"#,
+            r#"{principal="anonymous",verb="status",decision="allow"} 9"#,
             r#"{principal="anonymous",verb="status",decision="hidden"} 2"#,
         ];
         assert_eq!(Scrape::of(stage).all("decisions_total"), expected);

@@ -53,7 +53,7 @@ impl Source {
         };
         let (asked, open) = (Arc::new(AtomicUsize::new(0)), Arc::new(()));
         let shared = (Arc::clone(&asked), Arc::clone(&open));
-        let answer = move |request: Box<Request>, _: RequestBody| {
+        let answer = move |request: Request, _: RequestBody| {
             let pieces = pieces(&request, shared.clone());
             async move {
                 let body: Body = match request.head.uri.path() {

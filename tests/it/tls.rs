@@ -305,7 +305,7 @@ impl Drop for Echo {
     }
 }
 
-async fn echo(request: Box<Request>, _: RequestBody) -> Response<Body> {
+async fn echo(request: Request, _: RequestBody) -> Response<Body> {
     let names = request.peer.certificate.map(|names| names.join("|"));
     Response::new(whole(names.unwrap_or_else(|| "nobody".to_owned())))
 }
