@@ -12,10 +12,14 @@ use crate::stats::until;
 
 /// Containers `c0` to `c10`, and an engine that may take its time.
 fn tables() -> String {
+    tables_of(11)
+}
+
+fn tables_of(count: usize) -> String {
     let verbs = r#"["status", "start", "stop", "unpause"]"#;
     let table = |number| format!("[containers.c{number}]\nallow = {verbs}\n");
-    let tables: String = (0..11).map(table).collect();
-    format!("timeout = \"30s\"\n{tables}")
+    let tables: String = (0..count).map(table).collect();
+    format!("timeout = \"60s\"\n{tables}")
 }
 
 fn state(answer: &Answer) -> String {
@@ -134,6 +138,45 @@ fn two_looks_in_a_row_that_take_long() {
     assert_eq!(changed.status, 200, "{changed:?}");
     assert!(is(&stage, "c0", "running"), "what was before is shown");
     stage.record.release();
+}
+
+/// So many are stuck that no further look begins: who changes another container is answered all the same, and what was
+/// before is not shown by then.
+#[test]
+fn a_look_that_cannot_begin() {
+    // With the first listing, and eight a second, for as many as there may be at once.
+    const LOOKS: usize = 65;
+    let stage = Stage::pretend(&tables_of(LOOKS + 1));
+    let last = format!("c{LOOKS}");
+    let ids: Vec<_> = (0..LOOKS)
+        .map(|number| stage.container(&format!("c{number}")))
+        .collect();
+    let last_id = stage.container(&last);
+    until("seen", || {
+        (0..=LOOKS).all(|number| is(&stage, &format!("c{number}"), "created"))
+    });
+    stage.record.take_of_mirror();
+    stage.record.hold(|line| line.contains("/json?size=false"));
+    for id in &ids {
+        stage.engine.post(&format!("/containers/{id}/start"));
+    }
+    for id in &ids {
+        stage
+            .record
+            .wait_for(|line| line.contains(&format!("{id}/json?size=false")));
+    }
+    let begun = Instant::now();
+    assert_eq!(stage.post(&format!("/container/{last}/start")).status, 200);
+    let took = begun.elapsed();
+    assert!(is(&stage, &last, "running"), "what was before is shown");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let begun = stage.record.take_of_mirror();
+    assert!(!begun.iter().any(|line| line.contains(&last_id)));
+    stage.record.release();
+    until("in memory", || {
+        stage.record.take();
+        is(&stage, &last, "running") && stage.record.take().is_empty()
+    });
 }
 
 /// A new one, whose first look is stuck, is not taken for one that is not there.
