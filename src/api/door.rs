@@ -9,6 +9,7 @@ use super::limits;
 use super::problem::{self, Problem};
 use super::reply::Response;
 use super::route::{Endpoint, Need, Route, Row, Segments};
+use super::step::{Next, Step};
 use super::{Api, site};
 use crate::config::Config;
 use crate::gateway::{Caller, Door, Snapshot};
@@ -58,6 +59,20 @@ impl TurnedAway {
             record: Some(Box::new((door, why))),
             hold,
             ..Problem::Unauthorized.into()
+        }
+    }
+}
+
+impl From<TurnedAway> for Step<Next> {
+    /// The answer at once, where nothing has to be done first: whoever sends too much shall cost little.
+    fn from(turned_away: TurnedAway) -> Self {
+        match turned_away {
+            TurnedAway {
+                problem,
+                record: None,
+                hold: None,
+            } => Self::Break(Err(problem)),
+            turned_away => Self::Continue(Next::TurnAway(turned_away)),
         }
     }
 }
@@ -150,8 +165,8 @@ impl Api {
         }))
     }
 
-    /// Records that a request is not let in, where that goes on record, and then holds it for as long as it is to be held:
-    /// whoever hangs up meanwhile takes the rest of this with it.
+    /// Records that a request is not let in, where that goes on record, and holds it, where it is to be held. On record
+    /// first: whoever hangs up meanwhile takes the rest of this with it.
     pub(super) async fn turn_away(&self, turned_away: TurnedAway) -> Problem {
         let TurnedAway {
             problem,

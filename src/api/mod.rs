@@ -48,7 +48,7 @@ use media::accepts;
 use problem::{Form, Problem};
 use reply::{NOT_CURRENT, Ready, Response, Whoami};
 use route::{Routes, Segments};
-use step::{Next, Step};
+use step::Step;
 
 use crate::gateway::{Caller, Gateway};
 use crate::limits::{Failures, Limits};
@@ -241,7 +241,7 @@ impl Handler for Api {
         let step = match self.enter(&request, route, config, &cors) {
             Ok(Entry::In(admitted)) => self.begin(admitted, &request, &body),
             Ok(Entry::Answered(response)) => Step::Break(Ok(response)),
-            Err(turned_away) => Step::Continue(Next::TurnAway(turned_away)),
+            Err(turned_away) => turned_away.into(),
         };
         let unfinished = Unfinished {
             begun,

@@ -221,7 +221,7 @@ struct Known {
 }
 
 /// What a path says where its row leaves it open, still encoded; empty where it leaves nothing open.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Segments<'path> {
     /// Which container.
     pub(super) name: Cow<'path, str>,

@@ -21,7 +21,7 @@ pub(super) type Step<N> = ControlFlow<Result<Response, Problem>, N>;
 
 /// What there is to do for an answer.
 pub(super) enum Next {
-    /// Record why the request is not let in.
+    /// Tell why the request is not let in, and first do what that takes.
     TurnAway(TurnedAway),
     /// All of it.
     Run(Admitted<'static>),

@@ -51,7 +51,9 @@ pub(super) async fn serve(
     let service = service_fn(|request| {
         let (request, body) = Request::new(request, peer.clone(), settings.body_timeout);
         let exchange = Exchange::begin(&request, &progress, &handover);
-        match handler.answer(request, body) {
+        let mut answer = handler.answer(request, body);
+        answer.begin();
+        match answer {
             Answer::Ready(mut response) => {
                 exchange.end(&mut response);
                 Either::Left(ready(Ok::<_, Infallible>(response)))

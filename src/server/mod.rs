@@ -50,9 +50,25 @@ pub enum Answer<'handler> {
     /// It is there at once. Where nothing has to be waited for, this takes the least: no future, and no further buffer
     /// of the connection, because the head of the request, which is a part of the one there is, is gone by then.
     Ready(Response<Body>),
-    /// It comes later. It may borrow from who gives it: a count of who does would be written by every request, on all
+    /// It comes later. It is asked for once before the connection is read on, and dropped when the client leaves. It may
+    /// borrow from who gives it: a count of who does would be written by every request, on all
     /// threads.
     Pending(BoxFuture<'handler, Response<Body>>),
+}
+
+impl Answer<'_> {
+    /// Asks for it once, where it is not there.
+    ///
+    /// SECURITY: hyper reads on before it asks, and drops what is to come where the client has hung up by then. What was asked
+    /// would be neither done nor on record. And a body that nobody reads is gone after this, so that hyper says that it
+    /// closes the connection, and does not wait for the rest of it.
+    fn begin(&mut self) {
+        if let Self::Pending(coming) = self
+            && let Some(response) = coming.as_mut().now_or_never()
+        {
+            *self = Self::Ready(response);
+        }
+    }
 }
 
 /// Who answers requests. An async function of a request and its body is one too.

@@ -165,6 +165,23 @@ fn bodies() {
                 (status, format!("{{\"error\":\"{error}\"}}"))
             );
         }
+        // What is announced is not waited for, and the connection is not used for anything else.
+        for (method, path, expected) in [
+            ("GET", "/container/a/status", 413),
+            ("GET", "/containers", 413),
+            ("POST", stop, 413),
+            ("POST", "/containers", 405),
+            ("GET", "/nothing", 404),
+        ] {
+            let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n");
+            let text = exchange(
+                stage.address,
+                format!("{head}Content-Length: 99999999\r\n\r\n").as_bytes(),
+            );
+            let answer = parse(&text).unwrap_or_else(|| panic!("{method} {path}: {text:?}"));
+            assert_eq!(answer.status, expected, "{text}");
+            assert_eq!(answer.header("connection"), "close", "{text}");
+        }
         // In chunks nothing is announced; the limit holds all the same.
         let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000)).repeat(20);
         let head = format!("POST {stop} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");

@@ -188,6 +188,21 @@ fn a_change_outlives_its_caller() {
     });
 }
 
+/// Nor does one that hangs up so soon that the gateway hears of it together with what it asks.
+#[test]
+fn a_change_is_begun_whoever_hangs_up() {
+    on_each_engine(FIVE, |stage| {
+        let id = stage.container("c0");
+        for (verb, after) in [("start", "running"), ("stop", "exited")].repeat(5) {
+            let mut stream = connect(stage.address);
+            let request = format!("POST /container/c0/{verb} HTTP/1.1\r\nHost: x\r\n\r\n");
+            stream.write_all(request.as_bytes()).unwrap();
+            drop(stream);
+            wait(|| stage.engine.state(&id) == after);
+        }
+    });
+}
+
 /// Told to stop, the gateway answers what is in flight, closes what is idle, and takes no more.
 #[test]
 fn a_stop_loses_nothing() {
