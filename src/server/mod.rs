@@ -51,8 +51,7 @@ pub enum Answer<'handler> {
     /// of the connection, because the head of the request, which is a part of the one there is, is gone by then.
     Ready(Response<Body>),
     /// It comes later. It is asked for once before the connection is read on, and dropped when the client leaves. It may
-    /// borrow from who gives it: a count of who does would be written by every request, on all
-    /// threads.
+    /// borrow from who gives it: a count of who does would be written by every such request, on all threads.
     Pending(BoxFuture<'handler, Response<Body>>),
 }
 

@@ -127,12 +127,13 @@ fn now() -> u64 {
     seconds * 1000 + u64::try_from(now.tv_nsec / 1_000_000).unwrap_or_default()
 }
 
-/// The parts as one, where they have room there.
+/// The parts as one, where they have room there; otherwise nothing is copied.
 fn gather<'room>(parts: &[io::IoSlice<'_>], room: &'room mut ReadBuf<'_>) -> Option<&'room [u8]> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    if length > room.remaining() {
+        return None;
+    }
     for part in parts {
-        if part.len() > room.remaining() {
-            return None;
-        }
         room.put_slice(part);
     }
     Some(room.filled())
@@ -215,5 +216,35 @@ impl<S: AsyncRead + AsyncWrite> AsyncWrite for Patient<S> {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use tokio::io::ReadBuf;
+
+    use super::gather;
+
+    fn check(parts: &[&str], room: usize, expected: Option<&str>) {
+        let slices: Vec<_> = parts
+            .iter()
+            .map(|part| IoSlice::new(part.as_bytes()))
+            .collect();
+        let mut room = vec![0; room];
+        let mut room = ReadBuf::new(&mut room);
+        let gathered = gather(&slices, &mut room);
+        assert_eq!(gathered, expected.map(str::as_bytes), "{parts:?}");
+        assert_eq!(room.filled().len(), expected.map_or(0, str::len));
+    }
+
+    #[test]
+    fn all_parts_or_none() {
+        check(&[], 8, Some(""));
+        check(&["head", "body"], 8, Some("headbody"));
+        check(&["head", "", "bodies"], 10, Some("headbodies"));
+        check(&["head", "body"], 7, None);
+        check(&["head", "a body that is long", "x"], 8, None);
     }
 }

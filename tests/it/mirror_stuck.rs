@@ -33,6 +33,18 @@ fn is(stage: &Stage, name: &str, expected: &str) -> bool {
     state(&stage.get_mirrored(&format!("/container/{name}/status"))) == expected
 }
 
+/// Changes them all beside the gateway, and waits until the mirror looks at each.
+fn change_beside(stage: &Stage, ids: &[String], verb: &str) {
+    for id in ids {
+        stage.engine.post(&format!("/containers/{id}/{verb}"));
+    }
+    for id in ids {
+        stage
+            .record
+            .wait_for(|line| line.contains(&format!("{id}/json?size=false")));
+    }
+}
+
 /// A line that cannot be read may have been about anything, also about what came too late for the listing under way.
 #[test]
 fn a_line_that_is_lost_during_a_listing() {
@@ -71,14 +83,7 @@ fn containers_that_the_engine_does_not_tell_of() {
     stage.record.hold(move |line| {
         line.contains("size=false") && of_stuck.iter().any(|id| line.contains(id))
     });
-    for id in &stuck {
-        stage.engine.post(&format!("/containers/{id}/stop?t=0"));
-    }
-    for id in &stuck {
-        stage
-            .record
-            .wait_for(|line| line.contains(&format!("{id}/json?size=false")));
-    }
+    change_beside(&stage, &stuck, "stop?t=0");
     // Through the gateway what was done is read at once, and beside it soon.
     let begun = Instant::now();
     assert_eq!(stage.post("/container/c9/stop").status, 200);
@@ -144,7 +149,7 @@ fn two_looks_in_a_row_that_take_long() {
 /// before is not shown by then.
 #[test]
 fn a_look_that_cannot_begin() {
-    // With the first listing, and eight a second, for as many as there may be at once.
+    // As many as are looked at at once, slow ones among them, and one in the place that a listing would have.
     const LOOKS: usize = 65;
     let stage = Stage::pretend(&tables_of(LOOKS + 1));
     let last = format!("c{LOOKS}");
@@ -157,14 +162,7 @@ fn a_look_that_cannot_begin() {
     });
     stage.record.take_of_mirror();
     stage.record.hold(|line| line.contains("/json?size=false"));
-    for id in &ids {
-        stage.engine.post(&format!("/containers/{id}/start"));
-    }
-    for id in &ids {
-        stage
-            .record
-            .wait_for(|line| line.contains(&format!("{id}/json?size=false")));
-    }
+    change_beside(&stage, &ids, "start");
     let begun = Instant::now();
     assert_eq!(stage.post(&format!("/container/{last}/start")).status, 200);
     let took = begun.elapsed();
